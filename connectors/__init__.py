@@ -1,0 +1,1 @@
+"""Everything outside the arithmetic: devices, files, brokers, stores, collectors, people."""

@@ -1,0 +1,150 @@
+"""Records as the JSON events that people and scripts rely on.
+
+Invariant: one record gives one flat object whose first key is ``event``; the list verbs print
+the same objects in their final state. Times ``*_s`` are seconds from the start of the stream.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from operators.records import (
+    BreakerTransition,
+    Embedding,
+    Failure,
+    Novel,
+    Occurrence,
+    Pattern,
+    Relation,
+    Verdict,
+    to_s,
+)
+
+Event = dict[str, Any]
+
+
+def _occurrence(item: Occurrence) -> Event:
+    return {
+        "event": "occurrence",
+        "stream": item.stream,
+        "pattern": item.pattern,
+        "start_s": _seconds(item.start_s),
+        "end_s": _seconds(item.end_s),
+        "start_ns": item.start_ns,
+        "score": round(item.score, 4),
+        "emitted_s": _seconds(item.emitted_s),
+        "backfilled": item.backfilled,
+    }
+
+
+def _pattern(item: Pattern) -> Event:
+    return {
+        "event": "pattern",
+        "stream": item.stream,
+        "pattern": item.pattern,
+        "name": item.name or None,
+        "count": item.count,
+        "first_s": _seconds(item.first_s),
+        "last_s": _seconds(item.last_s),
+        "duration_s": _seconds(item.duration_s),
+        "status": item.status,
+        "into": item.into or None,
+    }
+
+
+def _relation(item: Relation) -> Event:
+    event: Event = {
+        "event": "relation",
+        "stream": item.stream,
+        "kind": item.kind,
+        "source": item.source,
+        "target": item.target,
+        "lag_s": _seconds(item.lag_s),
+        "lag_sd_s": _seconds(item.lag_sd_s),
+        "period_s": _seconds(item.period_s),
+        "support": item.support,
+        "probability": _ratio(item.probability),
+        "lift": _ratio(item.lift),
+        "q": item.q,
+        "first_s": _seconds(item.first_s),
+        "last_s": _seconds(item.last_s),
+        "indirect": item.indirect,
+    }
+    if item.withdrawn:
+        event["withdrawn"] = True
+    return event
+
+
+def _novel(item: Novel) -> Event:
+    return {
+        "event": "novel",
+        "stream": item.stream,
+        "start_s": _seconds(item.start_s),
+        "end_s": _seconds(item.end_s),
+    }
+
+
+def _failure(item: Failure) -> Event:
+    return {
+        "event": "failure",
+        "stream": item.stream,
+        "stage": item.stage,
+        "reason": item.reason,
+        "detail": item.detail,
+        "remedy": item.remedy,
+        "start_s": _seconds(item.start_s),
+    }
+
+
+def _stored(item: Embedding) -> Event:
+    return _window(item.stream, item.index, item.space, "stored", "")
+
+
+def _verdict(item: Verdict) -> Event:
+    return _window(item.stream, item.index, item.space, item.verdict, item.reason)
+
+
+def _window(stream: str, index: int, space: str, verdict: str, reason: str) -> Event:
+    return {
+        "event": "window",
+        "stream": stream,
+        "start_s": _seconds(to_s(index)),
+        "space": space,
+        "verdict": verdict,
+        "reason": reason or None,
+    }
+
+
+def _breaker(item: BreakerTransition) -> Event:
+    return {
+        "event": "breaker",
+        "model": item.name,
+        "from": item.from_state,
+        "to": item.to_state,
+        "reason": item.reason or None,
+    }
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _ratio(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+_EVENTS: dict[type, Callable[[Any], Event]] = {
+    BreakerTransition: _breaker,
+    Embedding: _stored,
+    Failure: _failure,
+    Novel: _novel,
+    Occurrence: _occurrence,
+    Pattern: _pattern,
+    Relation: _relation,
+    Verdict: _verdict,
+}
+
+
+def as_event(item: object) -> Event | None:
+    """The JSON object of a record; ``None`` for records that are not announced (centroids)."""
+    make = _EVENTS.get(type(item))
+    return make(item) if make else None

@@ -1,0 +1,165 @@
+"""People at a terminal and scripts behind a pipe: records as JSON lines or as readable ones.
+
+Invariant: with JSON, stdout holds one object a line and nothing else; everything else a person
+sees goes to stderr. A reader that went away (``| head``) asks the run to stop, without an error.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+
+from connectors.events import Event, as_event
+from operators.records import (
+    BreakerTransition,
+    Embedding,
+    Failure,
+    Occurrence,
+    Pattern,
+    Relation,
+    Verdict,
+    to_s,
+)
+
+_NAMES_KEPT = 4_096
+
+
+class Announcements:
+    """Decides what is worth a line: every pattern once a status, windows only when asked for."""
+
+    def __init__(self, *, windows: bool) -> None:
+        self._windows = windows
+        self._status: dict[str, str] = {}
+
+    def wanted(self, item: object) -> bool:
+        """Whether this record is announced (state: the last status of each pattern)."""
+        if isinstance(item, Embedding | Verdict):
+            return self._windows
+        if isinstance(item, Pattern):
+            if self._status.get(item.pattern) == item.status:
+                return False
+            if len(self._status) >= _NAMES_KEPT:
+                self._status.pop(next(iter(self._status)))
+            self._status[item.pattern] = item.status
+        return True
+
+
+class JsonLines:
+    """One JSON object a line on ``out``."""
+
+    def __init__(self, out: TextIO, *, windows: bool, gone: Callable[[], None]) -> None:
+        self._out = out
+        self._announcements = Announcements(windows=windows)
+        self._gone = gone
+        self._open = True
+
+    def __call__(self, item: object) -> None:
+        """Print a record, if it is announced."""
+        if self._announcements.wanted(item) and (event := as_event(item)) is not None:
+            self.event(event)
+
+    def event(self, event: Event) -> None:
+        """Print an event that is no record (score, summary)."""
+        if not self._open:
+            return
+        try:
+            self._out.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self._open = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._gone()
+
+
+class ReadableLines:
+    """A line a finding for a person: when, what, how sure."""
+
+    def __init__(self, console: Console, *, windows: bool, quiet: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._announcements = Announcements(windows=windows)
+        self._heard: dict[str, int] = {}
+        self._lines: dict[type, Callable[[Any], str]] = {
+            Occurrence: self._occurrence,
+            Pattern: _pattern,
+            Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
+            Failure: _failure,
+            BreakerTransition: _breaker,
+            Verdict: lambda item: _window(item, item.verdict),
+            Embedding: lambda item: _window(item, "stored"),
+        }
+
+    def __call__(self, item: object) -> None:
+        """Print a record, if it is announced."""
+        make = self._lines.get(type(item))
+        if make and self._announcements.wanted(item):
+            line = make(item)
+            if line and (not self._quiet or isinstance(item, Failure)):
+                self._console.print(line, highlight=False, soft_wrap=True)
+
+    def event(self, event: Event) -> None:
+        """Events that are no records are shown as tables by the command line."""
+
+    def _occurrence(self, item: Occurrence) -> str:
+        count = self._heard.pop(item.pattern, 0) + 1
+        if len(self._heard) >= _NAMES_KEPT:
+            self._heard.pop(next(iter(self._heard)))
+        self._heard[item.pattern] = count
+        late = "  [dim]late[/]" if item.backfilled else ""
+        return (
+            f"{_where(item.stream, item.start_s)}  [cyan]{item.pattern}[/]"
+            f"  no. {count}  score {item.score:.2f}{late}"
+        )
+
+
+def _pattern(item: Pattern) -> str:
+    where = _where(item.stream, item.last_s)
+    if item.status == "merged":
+        return f"{where}  {item.pattern} turned out to be [cyan]{item.into}[/]"
+    said = {"born": "new pattern", "confirmed": "confirmed", "retired": "forgotten"}
+    word = said.get(item.status, item.status)
+    return f"{where}  [bold cyan]{item.pattern}[/]  {word}, {item.duration_s:.2f} s long"
+
+
+def _failure(item: Failure) -> str:
+    return (
+        f"{_where(item.stream, item.start_s)}  [red]{item.stage}: {item.reason}[/]"
+        f"  {escape(item.detail)} - {escape(item.remedy)}"
+    )
+
+
+def _breaker(item: BreakerTransition) -> str:
+    return f"breaker of {item.name}: {item.from_state} -> [yellow]{item.to_state}[/] {item.reason}"
+
+
+def _window(item: Embedding | Verdict, verdict: str) -> str:
+    reason = f" ({item.reason})" if isinstance(item, Verdict) and item.reason else ""
+    return f"[dim]{_where(item.stream, to_s(item.index))}  window {verdict}{reason}[/]"
+
+
+def describe(relation: Relation) -> str:
+    """A relation as a sentence with its evidence."""
+    arrow = {"sequential": "->", "composite": "contains", "overlapping": "overlaps"}
+    if relation.kind == "periodic":
+        said = f"{relation.source} every {relation.period_s:.2f} s"
+    else:
+        link = arrow.get(relation.kind, relation.kind)
+        said = f"{relation.source} {link} {relation.target}"
+    if relation.lag_s is not None:
+        said += f"  lag {relation.lag_s:.2f} s"
+    if relation.lift is not None:
+        said += f"  lift {relation.lift:.1f}"
+    verb = "[dim]no longer:[/] " if relation.withdrawn else ""
+    via = "  [dim]indirect[/]" if relation.indirect else ""
+    return f"{verb}[magenta]{relation.kind}[/]  {said}  n={relation.support}{via}"
+
+
+def _where(stream: str, at_s: float) -> str:
+    minutes, seconds = divmod(max(at_s, 0.0), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    clock = f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes:2d}:{seconds:04.1f}"
+    return f"[dim]{escape(stream)}[/] {clock}"

@@ -1,0 +1,1 @@
+"""What grym computes: pure Python, numpy and torch, no device, broker, store or dataflow."""

@@ -1,0 +1,126 @@
+"""What was heard, counted: the figures of the closing summary.
+
+Invariant: ``windows`` is counted where windows are cut, the outcomes where they are decided; both
+agree when nothing is in flight. Counts only: no clock, no device; what is measured is handed in.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.records import (
+    BreakerTransition,
+    Embedding,
+    Failure,
+    Occurrence,
+    Pattern,
+    Relation,
+    StreamEnd,
+    Verdict,
+    to_s,
+)
+
+_GONE = frozenset({"merged", "retired"})
+_LATENCY_FLOOR_S = 1e-4
+_BINS_PER_DECADE = 115  # 2 % a bin
+_LATENCY_BINS = 7 * _BINS_PER_DECADE  # 0.1 ms to 1,000 s
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the process cost: wall seconds, CPU seconds (children included), cores, peak RSS."""
+
+    elapsed_s: float
+    cpu_s: float
+    cores: int
+    rss_mb: float
+
+
+class Ledger:
+    """Counts of one run; fed by the flow, read at its end (and by whoever shows progress)."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+        self.audio_s = 0.0
+        self.outcomes: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.breaker_opens = 0
+        self.failed_sources: set[str] = set()
+        self.ended: dict[str, float] = {}
+        self.occurrences = 0
+        self._patterns: set[str] = set()
+        self._relations: set[str] = set()
+        self._latencies = np.zeros(_LATENCY_BINS, np.int64)
+        self._lock = threading.Lock()
+
+    def heard(self, samples: int) -> None:
+        """Count audio that entered the flow."""
+        self.audio_s += to_s(samples)
+
+    def cut(self, count: int) -> None:
+        """Count windows that were cut (or restored after a restart), once for each model."""
+        self.windows += count
+
+    def note(self, item: object) -> None:
+        """Count what one record says."""
+        match item:
+            case Embedding():
+                self.outcomes["stored"] += 1
+            case Verdict(verdict=verdict, reason=reason):
+                self.outcomes[verdict] += 1
+                if reason:
+                    self.reasons[f"{verdict}: {reason}"] += 1
+            case Occurrence():
+                self.occurrences += 1
+            case Pattern(key=key, status=status):
+                (self._patterns.discard if status in _GONE else self._patterns.add)(key)
+            case Relation(key=key, withdrawn=withdrawn):
+                (self._relations.discard if withdrawn else self._relations.add)(key)
+            case Failure(fatal_source=True, stream=stream):
+                self.failed_sources.add(stream)
+            case BreakerTransition(to_state="open"):
+                self.breaker_opens += 1
+            case StreamEnd(stream=stream, index=index):
+                self.ended[stream] = to_s(index)
+
+    def acknowledged(self, latencies_s: Iterable[float]) -> None:
+        """Latencies of windows whose upsert was acknowledged (called by the store's writer)."""
+        seconds = np.maximum(np.fromiter(latencies_s, float), _LATENCY_FLOOR_S)
+        bins = (np.log10(seconds / _LATENCY_FLOOR_S) * _BINS_PER_DECADE).astype(int)
+        with self._lock:
+            np.add.at(self._latencies, np.minimum(bins, _LATENCY_BINS - 1), 1)
+
+    def latency_ms(self, share: float) -> float | None:
+        """Latency that ``share`` of the acknowledged windows did not exceed (within 2 %)."""
+        with self._lock:
+            cumulated = np.cumsum(self._latencies)
+        if not cumulated[-1]:
+            return None
+        bin_ = int(np.searchsorted(cumulated, share * cumulated[-1]))
+        return round(1_000 * _LATENCY_FLOOR_S * float(10 ** ((bin_ + 0.5) / _BINS_PER_DECADE)), 1)
+
+    def summary(self, usage: Usage) -> dict[str, object]:
+        """The closing event of a run."""
+        share = usage.cpu_s / usage.elapsed_s / usage.cores if usage.elapsed_s else 0.0
+        return {
+            "event": "summary",
+            "audio_s": round(self.audio_s, 3),
+            "elapsed_s": round(usage.elapsed_s, 3),
+            "windows": self.windows,
+            **{name: self.outcomes[name] for name in ("stored", "silent", "gated", "shed", "dead")},
+            "occurrences": self.occurrences,
+            "patterns": len(self._patterns),
+            "relations": len(self._relations),
+            "latency_ms": {
+                "p50": self.latency_ms(0.5),
+                "p95": self.latency_ms(0.95),
+                "p99": self.latency_ms(0.99),
+            },
+            "cpu_share": round(share, 4),
+            "rss_mb": round(usage.rss_mb, 1),
+            "breaker_opens": self.breaker_opens,
+            "sources_failed": len(self.failed_sources),
+        }

@@ -1,0 +1,149 @@
+"""Events: the objects that scripts rely on, key by key."""
+
+import io
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from connectors.events import as_event
+from connectors.terminal import JsonLines, ReadableLines, describe
+from operators.records import (
+    BreakerTransition,
+    Centroid,
+    Embedding,
+    Failure,
+    Novel,
+    Occurrence,
+    Pattern,
+    Relation,
+    Verdict,
+)
+
+OCCURRENCE = Occurrence("s", "pa", 61.25, 62.0, 61_250_000_000, 0.91234, 62.5, backfilled=False)
+PATTERN = Pattern("s", "pa", "", 2, 1.0, 61.25, 1, 2, 0.75, "born")
+RELATION = Relation("s", "sequential", "pa", "pb", 7, lag_s=1.5, lag_sd_s=0.1, lift=4.12345)
+FAILURE = Failure("s", "source", "truncated", "[x].flac ends early", "copy it again", 3.0)
+VECTOR = np.ones(2, np.float32)
+EMBEDDING = Embedding("s", 44_100, 10**9, 1.0, True, -20.0, "m-00000000-2", VECTOR)
+
+KEYS = {
+    OCCURRENCE: "event stream pattern start_s end_s start_ns score emitted_s backfilled",
+    PATTERN: "event stream pattern name count first_s last_s duration_s status into",
+    RELATION: (
+        "event stream kind source target lag_s lag_sd_s period_s support probability lift q "
+        "first_s last_s indirect"
+    ),
+    Novel("s", 1.0, 2.0): "event stream start_s end_s",
+    FAILURE: "event stream stage reason detail remedy start_s",
+    Verdict("s", 0, 0, "m", "gated"): "event stream start_s space verdict reason",
+}
+
+
+@pytest.mark.parametrize("item", KEYS, ids=lambda item: type(item).__name__)
+def test_an_event_has_exactly_the_keys_that_were_promised(item: object) -> None:
+    event = as_event(item)
+    assert event is not None
+    assert sorted(event) == sorted(KEYS[item].split())  # type: ignore[index]
+    json.dumps(event, allow_nan=False)
+
+
+def test_a_stored_window_is_told_with_its_place_and_space() -> None:
+    assert as_event(EMBEDDING) == {
+        "event": "window",
+        "stream": "s",
+        "start_s": 1.0,
+        "space": "m-00000000-2",
+        "verdict": "stored",
+        "reason": None,
+    }
+
+
+def test_a_withdrawn_relation_says_so() -> None:
+    event = as_event(Relation("s", "periodic", "pa", "", 3, withdrawn=True))
+    assert event is not None
+    assert event["withdrawn"] is True
+
+
+def test_what_nobody_waits_for_is_not_announced() -> None:
+    assert as_event(Centroid("s", "pa", "m-0-2", VECTOR, 3)) is None
+
+
+def lines_of(items: list[object], *, windows: bool) -> list[dict[str, object]]:
+    out = io.StringIO()
+    lines = JsonLines(out, windows=windows, gone=lambda: None)
+    for item in items:
+        lines(item)
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_pattern_is_announced_once_a_status_and_windows_only_when_asked_for() -> None:
+    items = [PATTERN, PATTERN, EMBEDDING, Pattern("s", "pa", "", 3, 1, 9, 1, 9, 0.75, "confirmed")]
+    quiet = lines_of(items, windows=False)
+    assert [line["status"] for line in quiet] == ["born", "confirmed"]
+    assert len(lines_of(items, windows=True)) == 3
+
+
+def test_a_reader_that_went_away_stops_the_run_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone: list[bool] = []
+    with os.fdopen(writing, "w", buffering=1) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        lines = JsonLines(out, windows=False, gone=lambda: gone.append(True))
+        lines(OCCURRENCE)
+        lines(OCCURRENCE)
+    assert gone == [True]
+
+
+def readable(items: list[object], *, quiet: bool = False, windows: bool = False) -> str:
+    out = io.StringIO()
+    lines = ReadableLines(Console(file=out, width=200), windows=windows, quiet=quiet)
+    for item in items:
+        lines(item)
+    return out.getvalue()
+
+
+def test_a_person_reads_where_what_and_how_sure() -> None:
+    text = readable([OCCURRENCE, OCCURRENCE, PATTERN, RELATION, FAILURE])
+    assert "s  1:01.2  pa  no. 1  score 0.91" in text
+    assert "no. 2" in text
+    assert "new pattern, 0.75 s long" in text
+    assert "sequential  pa -> pb  lag 1.50 s  lift 4.1  n=7" in text
+    assert "source: truncated  [x].flac ends early - copy it again" in text
+
+
+def test_quiet_keeps_only_what_went_wrong() -> None:
+    text = readable([OCCURRENCE, PATTERN, FAILURE], quiet=True)
+    assert text.strip().startswith("s  0:03.0  source: truncated")
+
+
+def test_every_announced_record_has_a_line_of_its_own() -> None:
+    merged = Pattern("s", "pb", "", 4, 1.0, 7_300.0, 1, 2, 0.5, "merged", into="pa")
+    late = Occurrence("s", "pa", 5.0, 6.0, 5, 0.8, 9.0, backfilled=True)
+    opened = BreakerTransition("aisfx", "closed", "open", 0.0, "failure rate")
+    dead = Verdict("s", 0, 0, "m", "dead", "timeout")
+    text = readable([merged, late, opened, dead, EMBEDDING], windows=True)
+    assert "2:01:40.0  pb turned out to be pa" in text
+    assert "late" in text
+    assert "breaker of aisfx: closed -> open failure rate" in text
+    assert "window dead (timeout)" in text
+    assert "window stored" in text
+
+
+@pytest.mark.parametrize(
+    ("relation", "said"),
+    [
+        (Relation("s", "periodic", "pa", "", 9, period_s=12.0), "pa every 12.00 s"),
+        (Relation("s", "composite", "pa", "pb", 9), "pa contains pb"),
+        (Relation("s", "similar", "pa", "pb", 9, indirect=True), "pa similar pb"),
+        (Relation("s", "sequential", "pa", "pb", 9, withdrawn=True), "no longer:"),
+    ],
+)
+def test_a_relation_reads_as_a_sentence(relation: Relation, said: str) -> None:
+    out = io.StringIO()
+    Console(file=out, width=200).print(describe(relation))
+    assert said in out.getvalue()

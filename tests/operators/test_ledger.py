@@ -1,0 +1,86 @@
+"""The ledger: what the closing summary says."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.ledger import Ledger, Usage
+from operators.records import (
+    ANALYSIS_RATE_HZ,
+    BreakerTransition,
+    Embedding,
+    Failure,
+    Occurrence,
+    Pattern,
+    Relation,
+    Verdict,
+)
+
+USAGE = Usage(elapsed_s=4.0, cpu_s=2.0, cores=2, rss_mb=300.04)
+
+
+def embedding(index: int = 0) -> Embedding:
+    return Embedding("s", index, index, 1.0, True, -20.0, "m-0-1", np.ones(1, np.float32))
+
+
+def pattern(name: str, status: str) -> Pattern:
+    return Pattern("s", name, "", 2, 0, 1, 0, 1, 0.5, status)  # type: ignore[arg-type]
+
+
+def test_every_window_is_counted_where_it_is_cut_and_where_it_is_decided() -> None:
+    ledger = Ledger()
+    ledger.cut(3)
+    ledger.note(embedding())
+    ledger.note(Verdict("s", 1, 1, "m", "silent"))
+    ledger.note(Verdict("s", 2, 2, "m", "dead", "breaker_open"))
+    summary = ledger.summary(USAGE)
+    assert summary["windows"] == 3
+    decided = [summary[name] for name in ("stored", "silent", "gated", "shed", "dead")]
+    assert decided == [1, 1, 0, 0, 1]
+    assert ledger.reasons == {"dead: breaker_open": 1}
+
+
+def test_patterns_and_relations_are_counted_in_their_last_state() -> None:
+    ledger = Ledger()
+    for item in (
+        pattern("a", "born"),
+        pattern("a", "confirmed"),
+        pattern("b", "born"),
+        pattern("b", "merged"),
+        Relation("s", "sequential", "a", "c", 5),
+        Relation("s", "periodic", "a", "", 5),
+        Relation("s", "periodic", "a", "", 5, withdrawn=True),
+        Occurrence("s", "a", 0.0, 1.0, 0, 0.9, 1.2, backfilled=False),
+    ):
+        ledger.note(item)
+    summary = ledger.summary(USAGE)
+    assert (summary["patterns"], summary["relations"], summary["occurrences"]) == (1, 1, 1)
+
+
+def test_only_a_source_that_failed_counts_as_failed_and_only_once() -> None:
+    ledger = Ledger()
+    for fatal in (True, True, False):
+        ledger.note(Failure("s", "source", "unreadable", "d", "r", 0.0, fatal_source=fatal))
+    ledger.note(BreakerTransition("m", "closed", "open", 0.0))
+    ledger.note(BreakerTransition("m", "open", "half_open", 0.0))
+    ledger.heard(ANALYSIS_RATE_HZ * 2)
+    summary = ledger.summary(USAGE)
+    assert summary["sources_failed"] == 1
+    assert summary["breaker_opens"] == 1
+    assert summary["audio_s"] == 2.0
+    assert summary["cpu_share"] == 0.25
+    assert summary["rss_mb"] == 300.0
+
+
+def test_without_windows_there_is_no_latency() -> None:
+    assert Ledger().summary(USAGE)["latency_ms"] == {"p50": None, "p95": None, "p99": None}
+
+
+@given(st.lists(st.floats(1e-3, 900.0), min_size=1, max_size=200), st.floats(0.01, 1.0))
+def test_latency_is_the_percentile_within_its_bin(seconds: list[float], share: float) -> None:
+    ledger = Ledger()
+    ledger.acknowledged(seconds)
+    exact = float(np.sort(seconds)[max(int(np.ceil(share * len(seconds))) - 1, 0)])
+    found = ledger.latency_ms(share)
+    assert found is not None
+    assert abs(found / 1_000 - exact) <= 0.03 * exact + 1e-4
