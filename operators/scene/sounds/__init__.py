@@ -1,0 +1,1 @@
+"""Synthesis of single sounds: makers by family, and the cast of a scene drawn from them."""
