@@ -1,0 +1,142 @@
+"""What a model is to the rest of grym: windows in, unit vectors out, in a space of its own.
+
+Invariant: a space is named after the model, a fingerprint of everything that decides its numbers,
+and its dimension, so that vectors of two spaces can never be mistaken for one another. This module
+knows no model and imports no framework: listing the models costs nothing.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from operators.records import Floats
+
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16"]
+DTYPES: tuple[Dtype, ...] = ("auto", "float32", "bfloat16")
+_FINGERPRINT = re.compile(r"[0-9a-f]{8}")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class ModelError(Exception):
+    """Something is wrong with a model; the message is one line with the remedy for a person."""
+
+
+class UnknownModelError(ModelError):
+    """No model of this name is registered."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown model {name!r}: choose one of {', '.join(known)}")
+        self.name = name
+        self.known = known
+
+
+class ModelConfigError(ModelError):
+    """A model was configured with an option or a value that it does not have."""
+
+
+class WeightsMissingError(ModelError):
+    """The weights of a model are not on this machine."""
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        where = f" in {folder}" if folder is not None else ""
+        super().__init__(
+            f"the weights of model {name!r} were not found{where}: run `{pull_command(name)}`"
+        )
+        self.name = name
+        self.folder = folder
+
+
+class BadWeightsError(ModelError):
+    """A file of weights is damaged, incomplete, or not what the model expects."""
+
+    def __init__(self, name: str, file: Path, detail: str) -> None:
+        super().__init__(f"{file}: {detail}: run `{pull_command(name)}`")
+        self.name = name
+        self.file = file
+
+
+class WindowsError(ModelError):
+    """A batch of windows has a shape that the model cannot embed."""
+
+
+def pull_command(name: str) -> str:
+    """The command that fetches, or mends, the weights of a model."""
+    return f"grym models pull {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What every model can be told; a model derives its own from it.
+
+    Attributes:
+        weights: folder of its verified weights; not looked at by models that have none.
+        threads: torch threads of this process. More than one helps an idle machine and hurts a
+            busy one (under load two threads cost 40 ms a window where one costs 8).
+        dtype: arithmetic of the network; "auto" takes bfloat16 where the processor computes it.
+
+    Raises:
+        ModelConfigError: a value out of its range.
+    """
+
+    weights: Path | None = None
+    threads: int = 1
+    dtype: Dtype = "auto"
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ModelConfigError(f"threads = {self.threads}: give 1 or more")
+        if self.dtype not in DTYPES:
+            raise ModelConfigError(f"dtype = {self.dtype!r}: choose one of {', '.join(DTYPES)}")
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A model that turns windows of sound into vectors.
+
+    Attributes:
+        name: its name in the registry.
+        sample_rate_hz, window_s, hop_s: what it wants to be fed.
+        dimension: length of its vectors.
+        space: `name-fingerprint-dimension`; see :func:`space_name`.
+        trained: False for random weights, which are fit for tests only.
+    """
+
+    name: str
+    sample_rate_hz: int
+    window_s: float
+    hop_s: float
+    dimension: int
+    space: str
+    trained: bool
+
+    def embed(self, windows: Floats) -> Floats:
+        """Embeds windows of one common length.
+
+        Args:
+            windows: (n, samples) float32 at ``sample_rate_hz``; ``n`` may be 0.
+
+        Returns:
+            (n, dimension) float32, every row of unit length, digital silence included. A window
+            that holds NaN or infinity gives a row of NaN and does not disturb its companions.
+
+        Raises:
+            WindowsError: not two-dimensional, or too short for the model.
+        """
+        ...
+
+
+def space_name(name: str, fingerprint: str, dimension: int) -> str:
+    """Names a vector space, as in ``aisfx-1a2b3c4d-572``.
+
+    Args:
+        name: the model's name: a lower case letter, then lower case letters, digits and ``_``.
+        fingerprint: 8 hexadecimal digits over weights and front end.
+        dimension: length of the vectors.
+
+    Raises:
+        ValueError: a part that could not become a name in a store (``-`` written as ``_``).
+    """
+    if not _NAME.fullmatch(name) or not _FINGERPRINT.fullmatch(fingerprint) or dimension < 1:
+        raise ValueError(f"not a vector space: {name!r}, {fingerprint!r}, {dimension}")
+    return f"{name}-{fingerprint}-{dimension}"
