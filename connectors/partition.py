@@ -1,0 +1,122 @@
+"""One stream as a Bytewax partition: credit, pacing, resuming, and no exception ever.
+
+Invariant: after the frame with ``last=True`` nothing is delivered, in this run or a resumed one.
+It knows readers, not what they read.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from bytewax.inputs import StatefulSourcePartition
+
+from connectors.reader import Item, Progress, Reader, ReadOptions, State
+from operators.records import Failure, Frame, to_s
+
+LONGEST_WAIT_NS = 20_000_000
+"""A partition that sleeps longer stalls the others at the end of an epoch."""
+ASK_AGAIN_NS = 1_000_000
+VERSION = 1
+
+
+class SourcePartition(StatefulSourcePartition[Item, State]):
+    """Delivers one reader's items to the flow.
+
+    Args:
+        stream: stream id.
+        build: makes the reader from its resume state; called at the first batch.
+        options: clocks and the event time of position 0.
+        may_deliver: whether there is credit; asked for replayable readers only.
+        stop: once true the partition ends, not its stream.
+        state: what ``snapshot`` returned in an earlier run.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        build: Callable[[State | None], Reader],
+        options: ReadOptions,
+        may_deliver: Callable[[], bool],
+        stop: Callable[[], bool],
+        state: State | None,
+    ) -> None:
+        self._stream = stream
+        self._build = build
+        self._options = options
+        self._may_deliver = may_deliver
+        self._stop = stop
+        self._state: State = state or {"version": VERSION, "done": False, "reader": None}
+        self._reader: Reader | None = None
+        self._done: bool = self._state.get("done") is True
+        self._wait_ns = 0
+
+    def next_batch(self) -> list[Item]:
+        """Items ready now; raises StopIteration at the end of the stream or once stopped."""
+        if self._done or self._stop():
+            raise StopIteration
+        try:
+            items = self._ask()
+        except Exception as error:  # whatever it is: the other streams must go on
+            items = self._give_up(error)
+        if any(isinstance(item, Frame) and item.last for item in items):
+            self._done = True
+            self.close()
+        return items
+
+    def next_awake(self) -> datetime:
+        """When the reader has something again, at most 20 ms ahead."""
+        wait_ns = min(self._wait_ns, LONGEST_WAIT_NS)
+        now = datetime.fromtimestamp(self._options.clock.wall_ns() / 1e9, UTC)
+        return now + timedelta(microseconds=wait_ns // 1000)
+
+    def snapshot(self) -> State:
+        """Versioned plain state: whether the stream has ended, and the reader's own state."""
+        if self._reader is None:
+            return {**self._state, "done": self._done}
+        return {"version": VERSION, "done": self._done, "reader": self._reader.snapshot()}
+
+    def close(self) -> None:
+        """Close the reader."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def progress(self) -> Progress:
+        """How far the stream is."""
+        reader = self._reader
+        if reader is None:
+            return Progress(self._stream, 0.0, None, self._done)
+        return Progress(self._stream, to_s(reader.position), reader.total_s, self._done)
+
+    def _ask(self) -> list[Item]:
+        if self._reader is None:
+            if self._state["version"] != VERSION:
+                raise ValueError(f"a resume state of version {self._state['version']}")
+            self._reader = self._build(self._state["reader"])
+        if not self._reader.live and not self._may_deliver():
+            self._wait_ns = ASK_AGAIN_NS
+            return []
+        items = self._reader.next()
+        self._wait_ns = self._reader.wait_ns
+        return items
+
+    def _give_up(self, error: Exception) -> list[Item]:
+        position = self._reader.position if self._reader is not None else 0
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        failure = Failure(
+            self._stream,
+            "source",
+            "error",
+            f"{self._stream}: given up at {to_s(position):.3f} s ({said})",
+            "report it with this line; if the run was resumed, a new recovery folder starts afresh",
+            to_s(position),
+            fatal_source=True,
+        )
+        end = Frame(
+            self._stream,
+            position,
+            np.empty(0, np.float32),
+            self._options.start_ns,
+            last=True,
+            delivered_ns=self._options.clock.wall_ns(),
+        )
+        return [failure, end]

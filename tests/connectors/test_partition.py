@@ -1,0 +1,128 @@
+"""One stream as a partition: credit, waiting, the end, and readers that break."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from connectors.partition import SourcePartition
+from connectors.reader import Clock, Item, Reader, ReadOptions, State
+from operators.records import Failure, Frame
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OPTIONS = ReadOptions(start_ns=5, clock=Clock(wall_ns=lambda: int(NOW.timestamp() * 1e9)))
+
+
+def frame(index: int, *, last: bool = False) -> Frame:
+    return Frame("s", index, np.zeros(0 if last else 10, np.float32), 5, last=last)
+
+
+@dataclass
+class Scripted:
+    """A reader that delivers what it was given, batch by batch; an exception is raised."""
+
+    live: ClassVar[bool] = False
+    batches: list[list[Item] | Exception] = field(default_factory=list)
+    wait_ns: int = 0
+    position: int = 22_050
+    total_s: float | None = 2.0
+    closed: int = 0
+
+    def next(self) -> list[Item]:
+        batch = self.batches.pop(0)
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
+
+    def snapshot(self) -> State:
+        return {"left": len(self.batches)}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Live(Scripted):
+    live: ClassVar[bool] = True
+
+
+def partition(
+    reader: object, *, credit: bool = True, stop: bool = False, state: State | None = None
+) -> SourcePartition:
+    def build(_: State | None) -> Reader:
+        if isinstance(reader, Exception):
+            raise reader
+        return reader  # type: ignore[return-value]  # structurally one; its __init__ differs
+
+    return SourcePartition("s", build, OPTIONS, lambda: credit, lambda: stop, state)
+
+
+def test_a_replayable_source_waits_for_credit_and_asks_again_soon() -> None:
+    part = partition(Scripted(batches=[[frame(0)]]), credit=False)
+    assert part.next_batch() == []
+    assert part.next_awake() == NOW + timedelta(milliseconds=1)
+
+
+def test_a_live_source_delivers_without_credit() -> None:
+    assert len(partition(Live(batches=[[frame(0)]]), credit=False).next_batch()) == 1
+
+
+@pytest.mark.parametrize(("wait_ms", "awake_ms"), [(0, 0), (7, 7), (5_000, 20)])
+def test_it_never_sleeps_beyond_twenty_milliseconds(wait_ms: int, awake_ms: int) -> None:
+    part = partition(Scripted(batches=[[]], wait_ns=wait_ms * 1_000_000))
+    assert part.next_batch() == []
+    assert part.next_awake() == NOW + timedelta(milliseconds=awake_ms)
+
+
+def test_after_the_last_frame_there_is_nothing_in_this_run_or_the_next() -> None:
+    reader = Scripted(batches=[[frame(0), frame(10, last=True)]])
+    part = partition(reader)
+    assert len(part.next_batch()) == 2
+    assert reader.closed == 1
+    with pytest.raises(StopIteration):
+        part.next_batch()
+    state = part.snapshot()
+    assert state == {"version": 1, "done": True, "reader": {"left": 0}}
+    resumed = partition(AssertionError("a finished source is not opened"), state=state)
+    with pytest.raises(StopIteration):
+        resumed.next_batch()
+    assert resumed.snapshot() == state
+
+
+def test_a_stopped_source_ends_without_ending_its_stream() -> None:
+    part = partition(Scripted(batches=[[frame(0)]]), stop=True, state=None)
+    with pytest.raises(StopIteration):
+        part.next_batch()
+    assert part.snapshot() == {"version": 1, "done": False, "reader": None}
+
+
+@pytest.mark.parametrize("reader", [Scripted(batches=[OSError("disk\nfell out")]), OSError("disk")])
+def test_a_reader_that_breaks_is_a_failure_and_the_end_of_its_stream(reader: object) -> None:
+    part = partition(reader)
+    failure, end = part.next_batch()
+    assert isinstance(failure, Failure)
+    assert failure.fatal_source
+    assert "OSError: disk" in failure.detail
+    assert "\n" not in failure.detail
+    assert isinstance(end, Frame)
+    assert end.last
+    assert end.origin_ns == 5
+    with pytest.raises(StopIteration):
+        part.next_batch()
+    assert part.snapshot()["done"]
+
+
+def test_a_resume_state_of_another_version_is_a_failure() -> None:
+    failure, _ = partition(Scripted(), state={"version": 9}).next_batch()
+    assert isinstance(failure, Failure)
+    assert "version 9" in failure.detail
+    assert "new recovery folder" in failure.remedy
+
+
+def test_progress_is_the_readers() -> None:
+    part = partition(Scripted(batches=[[]]))
+    assert part.progress().total_s is None
+    part.next_batch()
+    assert (part.progress().position_s, part.progress().total_s) == (0.5, 2.0)
+    part.close()
