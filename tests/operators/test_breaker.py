@@ -1,0 +1,453 @@
+"""The circuit breaker: its rules one by one, then against a naive reference model."""
+
+import json
+import math
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
+
+from operators.breaker import Breaker, BreakerConfig, Permission
+from operators.records import BreakerTransition
+
+
+class FakeClock:
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+CONFIG = BreakerConfig(
+    sliding_window_calls=4,
+    minimum_number_of_calls=2,
+    failure_rate_threshold=0.5,
+    slow_call_duration_s=1.0,
+    slow_call_rate_threshold=0.75,
+    wait_duration_in_open_s=10.0,
+    wait_growth=2.0,
+    wait_cap_s=30.0,
+    permitted_calls_in_half_open=2,
+    trial_timeout_s=5.0,
+)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def breaker(clock: FakeClock) -> Breaker:
+    return Breaker("aisfx", CONFIG, clock=clock)
+
+
+def call(breaker: Breaker, *, ok: bool = True, took_s: float = 0.1) -> list[BreakerTransition]:
+    permission = breaker.acquire()
+    assert permission.allowed
+    return [*permission.transitions, *breaker.record(permission, took_s, ok)]
+
+
+def open_it(breaker: Breaker) -> None:
+    call(breaker, ok=False)
+    assert [t.to_state for t in call(breaker, ok=False)] == ["open"]
+
+
+def test_a_single_failure_below_the_minimum_number_of_calls_opens_nothing(breaker: Breaker) -> None:
+    assert call(breaker, ok=False) == []
+    assert breaker.state == "closed"
+
+
+def test_the_failure_rate_opens_it_and_the_event_says_why(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    call(breaker)
+    (transition,) = call(breaker, ok=False)
+    assert (transition.from_state, transition.to_state) == ("closed", "open")
+    assert transition.name == "aisfx"
+    assert transition.at_s == clock.now
+    assert transition.reason == "failure_rate"
+    assert transition.attributes == {
+        "calls": 2.0,
+        "failure_rate": 0.5,
+        "slow_call_rate": 0.0,
+        "wait_s": 10.0,
+    }
+
+
+def test_slow_calls_open_it_although_they_succeed(breaker: Breaker) -> None:
+    assert call(breaker, took_s=1.0) == []  # exactly the limit is not slow
+    assert call(breaker, took_s=1.1) == []
+    assert call(breaker, took_s=1.1) == []
+    (transition,) = call(breaker, took_s=1.1)
+    assert transition.reason == "slow_call_rate"
+
+
+def test_old_calls_leave_the_window(breaker: Breaker) -> None:
+    call(breaker)
+    call(breaker)
+    call(breaker)
+    assert call(breaker, ok=False) == []  # 1 of 4
+    for _ in range(4):
+        assert call(breaker) == []
+    assert call(breaker, ok=False) == []  # still 1 of 4: the first one is forgotten
+    assert breaker.state == "closed"
+
+
+def test_an_open_breaker_refuses_and_says_how_long_it_will(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    clock.now += 4.0
+    permission = breaker.acquire()
+    assert not permission.allowed
+    assert permission.state == "open"
+    assert permission.wait_s == 6.0
+    assert breaker.remaining_s() == 6.0
+    assert breaker.record(permission, 0.1, ok=True) == []  # a refusal has nothing to report
+
+
+def test_after_the_wait_trials_are_permitted_and_their_success_closes_it(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    clock.now += 10.0
+    first, second, third = breaker.acquire(), breaker.acquire(), breaker.acquire()
+    assert [t.to_state for t in first.transitions] == ["half_open"]
+    assert (first.allowed, second.allowed, third.allowed) == (True, True, False)
+    assert third.wait_s == 0.0
+    assert breaker.remaining_s() == 0.0
+    assert breaker.record(first, 0.1, ok=True) == []
+    (closed,) = breaker.record(second, 0.1, ok=True)
+    assert (closed.to_state, closed.reason) == ("closed", "trials_passed")
+    assert call(breaker, ok=False) == []  # it starts afresh: nothing is held against it
+
+
+def test_the_wait_grows_with_each_reopening_up_to_its_cap_and_starts_over_once_closed(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    waits = []
+    for _ in range(3):
+        clock.now += breaker.remaining_s()
+        call(breaker, ok=False)
+        call(breaker, ok=False)
+        waits.append(breaker.remaining_s())
+    assert waits == [20.0, 30.0, 30.0]
+    clock.now += 30.0
+    call(breaker)
+    call(breaker)
+    assert breaker.state == "closed"
+    open_it(breaker)
+    assert breaker.remaining_s() == 10.0
+
+
+def test_a_trial_that_never_reports_counts_as_failed_and_does_not_wedge_it(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    clock.now += 10.0
+    lost, kept = breaker.acquire(), breaker.acquire()
+    assert breaker.record(kept, 0.1, ok=True) == []
+    clock.now += 5.0
+    permission = breaker.acquire()
+    (reopened,) = permission.transitions
+    assert reopened.to_state == "open"
+    assert reopened.attributes["failure_rate"] == reopened.attributes["slow_call_rate"] == 0.5
+    assert not permission.allowed
+    assert breaker.record(lost, 9.0, ok=True) == []  # too late to count
+    assert breaker.state == "open"
+
+
+def test_a_released_trial_is_given_to_someone_else(breaker: Breaker, clock: FakeClock) -> None:
+    open_it(breaker)
+    clock.now += 10.0
+    first, second = breaker.acquire(), breaker.acquire()
+    assert not breaker.acquire().allowed
+    breaker.release(first)
+    third = breaker.acquire()
+    assert third.allowed
+    assert breaker.record(first, 0.1, ok=False) == []  # released: its report is void
+    breaker.record(second, 0.1, ok=True)
+    breaker.record(third, 0.1, ok=True)
+    assert breaker.state == "closed"
+
+
+def test_a_call_of_an_earlier_state_is_not_held_against_the_new_one(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    slow = breaker.acquire()
+    open_it(breaker)
+    assert breaker.record(slow, 50.0, ok=False) == []
+    clock.now += 10.0
+    call(breaker)
+    assert breaker.record(slow, 50.0, ok=False) == []
+    call(breaker)
+    assert breaker.state == "closed"
+
+
+def test_one_result_is_enough_where_only_one_trial_is_permitted(clock: FakeClock) -> None:
+    config = BreakerConfig(permitted_calls_in_half_open=1, minimum_number_of_calls=5)
+    breaker = Breaker("m", config, clock=clock)
+    for _ in range(5):
+        call(breaker, ok=False)
+    clock.now += 10.0
+    assert [t.to_state for t in call(breaker)] == ["half_open", "closed"]
+
+
+def test_a_clock_set_back_neither_wedges_nor_lengthens_the_wait(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    clock.now += 4.0
+    breaker.acquire()
+    clock.now -= 1_000_000.0
+    assert breaker.remaining_s() == 6.0
+    clock.now += 6.0
+    first = breaker.acquire()
+    assert first.allowed
+    clock.now -= 500.0
+    assert breaker.acquire().allowed
+    clock.now += 5.0
+    assert [t.to_state for t in breaker.acquire().transitions] == ["open"]
+
+
+def test_an_open_breaker_resumes_open_with_what_is_left_to_wait(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    clock.now += 3.0
+    state = json.loads(json.dumps(breaker.snapshot()))
+    clock.now += 4.0
+    resumed = Breaker("aisfx", CONFIG, clock=clock)
+    resumed.restore(state)
+    assert resumed.state == "open"
+    assert resumed.remaining_s() == 3.0
+    clock.now -= 100.0
+    resumed.restore(state)  # the machine came up with a clock that is behind
+    assert resumed.remaining_s() == 7.0
+
+
+def test_trials_under_way_are_forgotten_by_a_restart_so_new_ones_are_permitted(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    open_it(breaker)
+    clock.now += 10.0
+    before = breaker.acquire()
+    resumed = Breaker("aisfx", CONFIG, clock=clock)
+    resumed.restore(breaker.snapshot())
+    first, second = resumed.acquire(), resumed.acquire()
+    assert first.allowed
+    assert second.allowed
+    assert resumed.record(before, 0.1, ok=False) == []
+    resumed.record(first, 0.1, ok=True)
+    resumed.record(second, 0.1, ok=True)
+    assert resumed.state == "closed"
+
+
+def test_a_call_from_before_a_restart_is_not_held_against_a_later_state(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    before = [breaker.acquire() for _ in range(4)]
+    for permission in before[:2]:
+        breaker.record(permission, 0.1, ok=False)
+    resumed = Breaker("aisfx", CONFIG, clock=clock)
+    resumed.restore(breaker.snapshot())
+    assert [resumed.record(permission, 0.1, ok=True) for permission in before] == [[]] * 4
+    assert resumed.state == "open"
+    assert resumed.snapshot()["calls"] == []
+
+
+def test_a_shorter_cap_in_a_new_configuration_holds_at_once(clock: FakeClock) -> None:
+    long = BreakerConfig(wait_duration_in_open_s=200.0, minimum_number_of_calls=1)
+    breaker = Breaker("m", long, clock=clock)
+    call(breaker, ok=False)
+    resumed = Breaker("m", BreakerConfig(wait_cap_s=20.0), clock=clock)
+    resumed.restore(breaker.snapshot())
+    assert resumed.remaining_s() == 20.0
+
+
+def test_a_snapshot_of_another_version_is_refused_by_name(breaker: Breaker) -> None:
+    with pytest.raises(ValueError, match="breaker aisfx: state version 99, expected 1"):
+        breaker.restore({"version": 99})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sliding_window_calls": 0}, "sliding_window_calls = 0: expected 1 or more"),
+        ({"minimum_number_of_calls": 21}, "at most sliding_window_calls = 20"),
+        ({"failure_rate_threshold": 0.0}, "failure_rate_threshold = 0.0: expected within"),
+        ({"slow_call_rate_threshold": 1.5}, "slow_call_rate_threshold = 1.5: expected within"),
+        ({"wait_duration_in_open_s": 0.0}, "expected above 0 s"),
+        ({"trial_timeout_s": math.nan}, "trial_timeout_s = nan"),
+        ({"wait_growth": 0.5}, "wait_growth = 0.5: expected 1 or more"),
+        ({"wait_cap_s": 5.0}, "wait_cap_s = 5.0: expected at least"),
+    ],
+)
+def test_a_configuration_that_could_not_work_is_refused(
+    wrong: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        BreakerConfig(**wrong)  # type: ignore[arg-type]  # the point of the test
+
+
+class Reference:
+    """The same rules, written down naively: full history, recounted each time.
+
+    Time is the sum of the clock's steps forward, so a clock set back needs no thought.
+    """
+
+    def __init__(self) -> None:
+        self.elapsed = 0
+        self.state = "closed"
+        self.history: list[tuple[bool, bool]] = []
+        self.trials: dict[int, int] = {}
+        self.valid: set[int] = set()
+        self.opened_at = 0
+        self.reopenings = 0
+
+    def enter(self, state: str) -> None:
+        if state == "open":
+            self.reopenings = self.reopenings + 1 if self.state == "half_open" else 0
+            self.opened_at = self.elapsed
+        self.state, self.history, self.trials, self.valid = state, [], {}, set()
+
+    def wait(self) -> int:
+        return min(30, 10 * 2**self.reopenings)
+
+    def judge(self) -> None:
+        if len(self.history) < 2:
+            return
+        last = self.history[-4:] if self.state == "closed" else self.history
+        failing = sum(failed for failed, _ in last) * 2 >= len(last)
+        crawling = sum(slow for _, slow in last) * 4 >= 3 * len(last)
+        if failing or crawling:
+            self.enter("open")
+        elif self.state == "half_open":
+            self.enter("closed")
+
+    def acquire(self, ticket: int) -> bool:
+        late = [t for t, at in self.trials.items() if self.elapsed - at >= 5]
+        for t in late:
+            del self.trials[t]
+            self.valid.discard(t)
+            self.history.append((True, True))
+        if late:
+            self.judge()
+        if self.state == "open" and self.elapsed - self.opened_at >= self.wait():
+            self.enter("half_open")
+        if self.state == "open":
+            return False
+        if self.state == "half_open":
+            if len(self.trials) + len(self.history) >= 2:
+                return False
+            self.trials[ticket] = self.elapsed
+        self.valid.add(ticket)
+        return True
+
+    def report(self, ticket: int, failed: bool, slow: bool) -> None:
+        if ticket in self.valid:
+            self.trials.pop(ticket, None)
+            if self.state == "half_open":
+                self.valid.discard(ticket)
+            self.history.append((failed, slow))
+            self.judge()
+
+    def release(self, ticket: int) -> None:
+        if self.state == "half_open":
+            self.trials.pop(ticket, None)
+            self.valid.discard(ticket)
+
+    def restart(self) -> None:
+        if self.state == "half_open":
+            self.trials, self.valid = {}, set()
+
+
+class BreakerAgainstReference(RuleBasedStateMachine):
+    permissions = Bundle("permissions")
+
+    @initialize()
+    def start(self) -> None:
+        self.clock = FakeClock()
+        self.breaker = Breaker("m", CONFIG, clock=self.clock)
+        self.reference = Reference()
+        self.tickets = 0
+        self.seen = "closed"
+
+    @rule(seconds=st.integers(0, 40))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.now += seconds
+        self.reference.elapsed += seconds
+
+    @rule(seconds=st.integers(1, 10_000))
+    def clock_is_set_back(self, seconds: int) -> None:
+        self.clock.now -= seconds
+
+    @rule(target=permissions)
+    def ask(self) -> tuple[int, Permission]:
+        self.tickets += 1
+        permission = self.breaker.acquire()
+        self.follow(list(permission.transitions))
+        assert permission.allowed == self.reference.acquire(self.tickets)
+        assert permission.state == self.reference.state
+        return self.tickets, permission
+
+    @rule(given=consumes(permissions), ok=st.booleans(), slow=st.booleans())
+    def report(self, given: tuple[int, Permission], ok: bool, slow: bool) -> None:
+        ticket, permission = given
+        self.follow(self.breaker.record(permission, 2.0 if slow else 0.5, ok))
+        self.reference.report(ticket, not ok, slow)
+
+    @rule(given=consumes(permissions))
+    def give_back(self, given: tuple[int, Permission]) -> None:
+        ticket, permission = given
+        self.breaker.release(permission)
+        self.reference.release(ticket)
+
+    @rule()
+    def restart(self) -> None:
+        resumed = Breaker("m", CONFIG, clock=self.clock)
+        resumed.restore(json.loads(json.dumps(self.breaker.snapshot())))
+        self.breaker = resumed
+        self.reference.restart()
+
+    def follow(self, transitions: list[BreakerTransition]) -> None:
+        """Events form an unbroken chain of states."""
+        for transition in transitions:
+            assert transition.from_state == self.seen
+            self.seen = transition.to_state
+
+    @invariant()
+    def both_agree(self) -> None:
+        assert self.breaker.state == self.reference.state == self.seen
+
+    @invariant()
+    def the_wait_is_bounded_and_agreed(self) -> None:
+        left = self.breaker.remaining_s()
+        expected = 0
+        if self.reference.state == "open":
+            since = self.reference.elapsed - self.reference.opened_at
+            expected = max(0, self.reference.wait() - since)
+        assert left == expected
+        assert 0 <= left <= CONFIG.wait_cap_s
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        state = self.breaker.snapshot()
+        assert len(state["calls"]) <= CONFIG.sliding_window_calls
+
+
+TestBreakerAgainstReference = BreakerAgainstReference.TestCase
+TestBreakerAgainstReference.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)
