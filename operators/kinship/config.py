@@ -1,0 +1,37 @@
+"""What kinship may be told: how near, how long to wait, how sure to be.
+
+Invariant: a config is complete by its defaults.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KinshipConfig:
+    """Settings of :class:`operators.kinship.Kinship`.
+
+    Attributes:
+        tolerance_s: an onset window belongs to an occurrence that begins within this of it.
+        wait_s: an embedding waits until discovery has decided this much further in the stream;
+            an occurrence told later than this after its onset is not joined. Long, because the
+            first occurrence of a pattern is told only when the second one has been heard.
+        max_waiting: occurrences and embeddings (of each space) that wait at most.
+        max_patterns: patterns with centroids in one space; the one not heard for longest goes.
+        max_indices: latest joined windows remembered for each centroid, so that none counts twice.
+        evaluate_every_s: stream time between two comparisons of all centroids.
+        min_vectors: vectors a centroid needs to be compared.
+        min_patterns: centroids a background distribution needs.
+        min_z: how far a pair stands out of all pairs at least, in robust deviations.
+        min_cosine: and how alike it is at least.
+    """
+
+    tolerance_s: float = 0.15
+    wait_s: float = 600.0
+    max_waiting: int = 1_024
+    max_patterns: int = 1_024
+    max_indices: int = 512
+    evaluate_every_s: float = 60.0
+    min_vectors: int = 2
+    min_patterns: int = 4
+    min_z: float = 3.0
+    min_cosine: float = 0.5

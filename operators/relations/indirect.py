@@ -1,0 +1,58 @@
+"""Which links are second-hand: A -> X where A -> B -> X adds up and has no less support.
+
+The strongest links are taken first; a link is indirect if links kept before lead from one of
+its ends to the other in two or three steps whose lags add up to its own. That covers the chain
+(A -> B -> X), the common cause (A -> B and A -> X, hence B -> X) and whatever hangs on a piece of
+a sound rather than on its head.
+
+Source: the greedy graph spanner (Althofer et al. 1993, "On sparse spanners of weighted graphs"),
+with agreement of lags in place of the stretch.
+"""
+
+import math
+
+from operators.relations.kinds import UNREPORTED
+from operators.relations.links import Link
+
+_TOLERANCE_S = 0.3
+_STEPS = 3
+
+
+def indirect_links(links: list[Link]) -> set[tuple[str, str]]:
+    """The (source, target) of every link that stronger ones explain."""
+    order = sorted(links, key=_strength)
+    kept: dict[str, dict[str, float]] = {}
+    explained: set[tuple[str, str]] = set()
+    for link in order:
+        if link.kind not in UNREPORTED and _leads(kept, link, _STEPS):
+            explained.add((link.source, link.target))
+            continue
+        kept.setdefault(link.source, {})[link.target] = link.lag_s
+        kept.setdefault(link.target, {})[link.source] = -link.lag_s
+    return explained
+
+
+def _strength(link: Link) -> tuple[bool, float, float, str, str]:
+    """Pieces of one sound first, then by support, tightness and nearness.
+
+    Of three links whose lags add up, the derived one has the least support and the largest
+    spread (variances add up); with few occurrences neither tells alone.
+    """
+    weight = link.support / math.sqrt(max(link.lag_sd_s, 0.03)) / (1.0 + 0.05 * abs(link.lag_s))
+    return (link.kind not in UNREPORTED, -weight, abs(link.lag_s), link.source, link.target)
+
+
+def _leads(kept: dict[str, dict[str, float]], link: Link, steps: int) -> bool:
+    """Whether kept links lead from source to target with lags that add up."""
+    fronts: list[tuple[str, float, tuple[str, ...]]] = [(link.source, 0.0, (link.source,))]
+    for _ in range(steps):
+        reached = []
+        for name, lag_s, path in fronts:
+            for other, step_s in sorted(kept.get(name, {}).items()):
+                if other == link.target:
+                    if abs(lag_s + step_s - link.lag_s) <= _TOLERANCE_S:
+                        return True
+                elif other not in path:
+                    reached.append((other, lag_s + step_s, (*path, other)))
+        fronts = reached[:4096]
+    return False
