@@ -1,0 +1,399 @@
+import os
+import resource
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from connectors.milvus.connection import Connection
+from connectors.milvus.errors import (
+    StoreHeld,
+    StoreUnreachable,
+    StoreUnwritable,
+    StoreVersion,
+)
+from connectors.milvus.process import StoreProcess, state_dir
+from connectors.milvus.queries import Queries
+from connectors.milvus.reader import Reader
+from connectors.spool import Spool
+from connectors.store import Store
+from operators.records import Failure, Novel
+
+Eventually = Callable[[Callable[[], object]], bool]
+Ended = Callable[[int], bool]
+Program = Callable[..., "subprocess.Popen[str]"]
+
+
+class Heard:
+    """What a store told about."""
+
+    def __init__(self) -> None:
+        self.delivered: list[int] = []
+        self.failures: list[Failure] = []
+
+    def open(self, uri: str, **more: object) -> Store:
+        return Store.open(
+            uri,
+            on_ack=self.delivered.extend,
+            on_failure=self.failures.append,
+            **more,  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+def keys(uri: str, collection: str) -> list[str]:
+    reader = Reader(uri)
+    try:
+        return [row["key"] for row in reader.rows(collection, "", ["key"])]
+    finally:
+        reader.close()
+
+
+def windows(make) -> str:
+    return f"windows_{make.space}".replace("-", "_")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store whose process stays up for the tests of this file that do not hurt it."""
+    uri = str(tmp_path_factory.mktemp("shared") / "x.db")
+    connection = Connection(uri)
+    connection.client()
+    yield uri
+    connection.close()
+
+
+def test_records_are_stored_once_however_often_they_are_appended(
+    shared: str, make, heard: Heard
+) -> None:
+    records = [
+        *(make.embedding(n, delivered_ns=100 + n) for n in range(5)),
+        *(make.occurrence("p1", n) for n in range(3)),
+        make.pattern("p1"),
+        make.relation("p1", "p2"),
+        make.centroid("p1"),
+    ]
+    with heard.open(shared) as store:
+        for _ in range(2):
+            assert store.append(records)
+            store.sync()
+            assert store.drain(10)
+        assert store.pending == 0
+        assert not store.full
+        assert not store.away
+        assert store.location == shared
+        assert store.folder == state_dir(Path(shared))
+        assert keys(shared, windows(make)) == sorted(record.key for record in records[:5])
+        assert keys(shared, "occurrences") == [
+            f"mic|{n}000000000|p1".replace("|0000000000", "|0") for n in range(3)
+        ]
+        assert keys(shared, "patterns") == ["p1"]
+        assert keys(shared, "relations") == ["p1|sequential|p2"]
+        assert keys(shared, "centroids_logmel_0a1b2c3d_16") == ["p1"]
+    assert heard.delivered == [100 + n for n in range(5)] * 2
+    assert heard.failures == []
+
+
+def test_the_newest_change_of_a_key_wins_within_a_batch_and_across(
+    shared: str, make, heard: Heard
+) -> None:
+    there, gone = make.relation("a", "b", support=1), make.relation("a", "b", withdrawn=True)
+    with heard.open(shared) as store, Queries(shared) as queries:
+
+        def support() -> list[int]:
+            assert store.drain(10)
+            return [row["support"] for row in queries.relations() if row["source"] == "a"]
+
+        store.append([there, gone, make.relation("a", "b", support=2)])
+        assert support() == [2]
+        store.append([make.relation("a", "b", support=3), gone])
+        assert support() == []
+        store.append([gone])
+        store.append([there])
+        assert support() == [1]
+        store.append([gone])
+        assert support() == []
+    assert heard.failures == []
+
+
+def test_withdrawing_from_a_store_without_relations_is_no_failure(
+    tmp_path: Path, make, heard: Heard
+) -> None:
+    with heard.open(str(tmp_path / "x.db")) as store:
+        store.append([make.relation("a", "b", withdrawn=True)])
+        assert store.drain(10)
+    assert heard.failures == []
+
+
+def test_what_cannot_be_stored_is_told_alone_and_the_rest_is_stored(
+    shared: str, make, heard: Heard
+) -> None:
+    good = [make.occurrence("good", n) for n in range(20)]
+    endless = make.occurrence("endless", 1.0, score=float("inf"))
+    huge = make.occurrence("h" * 70_000, 1.0)
+    broken = make.embedding(901.0)
+    broken.vector.flags.writeable = True
+    broken.vector[3] = np.nan
+    short = make.embedding(902.0, delivered_ns=5)
+    object.__setattr__(short, "vector", short.vector[:7])
+    big = make.pattern("big", template=bytes(60_000))
+    surrogate = make.occurrence("\ud800", 2.0)
+    with heard.open(shared) as store:
+        store.append([*good[:7], huge, *good[7:], endless, broken, short, big, surrogate])
+        assert store.drain(20)
+    stored = [key for key in keys(shared, "occurrences") if key.endswith("|good")]
+    assert stored == sorted(record.key for record in good)
+    told = {failure.detail.partition(":")[2][:40].strip() for failure in heard.failures}
+    assert len(heard.failures) == 6, told
+    assert {failure.reason for failure in heard.failures} == {"rejected"}
+    assert {failure.stage for failure in heard.failures} == {"store"}
+    assert {failure.stream for failure in heard.failures} == {"mic"}
+    for words in ("score is inf", "not finite", "has 7 numbers", "49149 bytes"):
+        assert any(words in failure.detail for failure in heard.failures), words
+    assert sorted({failure.start_s for failure in heard.failures}) == [1.0, 2.0, 901.0, 902.0]
+    assert heard.delivered == []
+
+
+def test_an_entry_that_this_version_cannot_read_is_told_and_passed_over(
+    shared: str, make, heard: Heard
+) -> None:
+    spool = Spool(state_dir(Path(shared)) / "spool")
+    spool.append([b"\x09from the future"])
+    spool.close()
+    with heard.open(shared) as store:
+        store.append([make.pattern("p1")])
+        assert store.drain(10)
+        assert store.pending == 0
+    assert [failure.reason for failure in heard.failures] == ["unreadable"]
+
+
+def test_a_second_listener_is_refused_and_a_reader_is_not(shared: str, heard: Heard) -> None:
+    with heard.open(shared):
+        with pytest.raises(StoreHeld, match=f"process {os.getpid()} since"):
+            heard.open(shared)
+        with Queries(shared) as queries:
+            assert isinstance(queries.patterns(), list)
+    heard.open(shared).close()
+
+
+def test_a_store_of_another_layout_is_refused_before_anything_is_written(
+    tmp_path: Path, heard: Heard
+) -> None:
+    uri = str(tmp_path / "x.db")
+    connection = Connection(uri)
+    connection.client().create_collection("patterns", dimension=4, timeout=5)
+    with pytest.raises(StoreVersion, match=r"patterns.*layout none.*writes layout 1") as caught:
+        heard.open(uri)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StoreVersion, match="layout none"):
+        Queries(uri)
+    connection.close()
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, heard: Heard) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnwritable, match="--store"):
+        heard.open(str(tmp_path / "file" / "x.db"))
+
+
+def test_an_address_where_nothing_answers_is_told(tmp_path: Path, heard: Heard) -> None:
+    with pytest.raises(
+        StoreUnreachable, match=r"no store answers at http://127\.0\.0\.1:9"
+    ) as caught:
+        heard.open("http://127.0.0.1:9", folder=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_without_sense_is_told(tmp_path: Path, heard: Heard) -> None:
+    with pytest.raises(StoreUnreachable, match="no store answers at nonsense://x"):
+        heard.open("nonsense://x", folder=tmp_path)
+
+
+def test_records_of_other_kinds_are_refused(shared: str, heard: Heard) -> None:
+    with heard.open(shared) as store, pytest.raises(TypeError, match="Novel"):
+        store.append([Novel("s", 0.0, 1.0)])  # type: ignore[list-item]
+
+
+def test_a_full_spool_refuses_says_so_once_and_recovers(shared: str, make, heard: Heard) -> None:
+    with heard.open(shared, max_spool_bytes=2_000) as store:
+        many = [make.embedding(n) for n in range(20)]
+        assert not store.append(many)
+        assert not store.append(many)
+        assert store.full
+        assert [failure.reason for failure in heard.failures] == ["spool_full"]
+        assert "20 records refused" in heard.failures[0].detail
+        assert store.append(many[:2])
+        assert store.drain(10)
+        assert not store.full
+
+
+def test_a_server_by_address_is_written_and_read_the_same_way(
+    shared: str, tmp_path: Path, make, heard: Heard
+) -> None:
+    holder = StoreProcess(Path(shared))
+    address = holder.ensure()
+    with heard.open(address, folder=tmp_path) as store, heard.open(address, folder=tmp_path) as two:
+        assert store.process_id == 0
+        assert store.folder == two.folder == tmp_path
+        store.append([make.pattern("by-address")])
+        two.append([make.pattern("by-another")])
+        assert store.drain(10)
+        assert two.drain(10)
+        with Queries(address, "user:secret") as queries:
+            assert {"by-address", "by-another"} <= {row["pattern"] for row in queries.patterns()}
+    assert len(list(tmp_path.iterdir())) == 2
+    holder.close()
+
+
+def test_rows_arrive_though_the_store_process_is_killed_again_and_again(
+    tmp_path: Path, make, heard: Heard, eventually: Eventually
+) -> None:
+    uri = str(tmp_path / "x.db")
+
+    def kill(store: Store) -> None:
+        pids: list[int] = []
+        assert eventually(lambda: pids.append(store.process_id) or pids[-1])
+        os.kill(pids[-1], signal.SIGKILL)
+
+    with heard.open(uri) as store, Queries(uri) as queries:
+        expected = []
+        for number in range(3):
+            batch = [make.embedding(number * 400 + n, delivered_ns=1) for n in range(400)]
+            expected += batch
+            store.append(batch)
+            store.append([make.occurrence("p1", number * 400 + n) for n in range(400)])
+            kill(store)
+        assert store.drain(30)
+        assert keys(uri, windows(make)) == sorted(record.key for record in expected)
+        assert len(queries.occurrences()) == 1_200
+        assert queries.search(expected[0].vector, make.space, limit=1)[0]["start_ns"] == 0
+    assert len(heard.delivered) == 1_200
+    assert heard.failures == []
+
+
+def test_a_disk_that_refuses_the_store_loses_nothing(tmp_path: Path, make, heard: Heard) -> None:
+    uri = str(tmp_path / "x.db")
+    with heard.open(uri) as store:
+        store.append([make.embedding(0.0)])
+        assert store.drain(10)
+        before = store.process_id
+        resource.prlimit(before, resource.RLIMIT_FSIZE, (20_000, 20_000))
+        rows = [make.embedding(float(n)) for n in range(400)]
+        store.append(rows)
+        assert store.drain(30)
+        assert store.process_id != before
+        assert keys(uri, windows(make)) == sorted(record.key for record in rows)
+    assert heard.failures == []
+
+
+WRITER = """
+import sys
+import numpy as np
+from connectors.store import Store
+from operators.records import Embedding
+store = Store.open(sys.argv[1])
+for n in range(1000):
+    vector = np.full(16, n + 1, np.float32)
+    store.append([Embedding("mic", n * 44100, n * 10**9, 1.0, False, -20.0,
+                            "logmel-0a1b2c3d-16", vector, 1)])
+store.sync()
+print("synced", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_writer_had_synced_is_stored_by_the_next_one(
+    tmp_path: Path, make, heard: Heard, program: Program
+) -> None:
+    uri = str(tmp_path / "x.db")
+    writer = program(WRITER, uri)
+    assert writer.stdout
+    assert writer.stdout.readline() == "synced\n"
+    writer.kill()
+    writer.wait()
+    with heard.open(uri) as store:
+        assert store.drain(30)
+        expected = sorted(f"mic|{n * 10**9}|{make.space}" for n in range(1_000))
+        assert keys(uri, windows(make)) == expected
+    assert heard.delivered == []  # replays are not measured
+    assert heard.failures == []
+
+
+def test_with_the_store_away_the_flow_goes_on_and_close_leaves_the_rest_for_later(
+    tmp_path: Path, make, heard: Heard, eventually: Eventually, ended: Ended
+) -> None:
+    process = StoreProcess(tmp_path / "x.db")
+    address = process.ensure()
+    pid = process.pid
+    with heard.open(address, folder=tmp_path / "spools") as store:
+        process.close()
+        assert pid > 0
+        os.kill(pid, signal.SIGKILL)
+        assert ended(pid)
+        store.append([make.pattern("p1"), make.pattern("p2")])
+        store.sync()
+        assert not store.drain(0.05)
+        assert eventually(lambda: store.away)
+        assert store.pending == 2
+        assert [failure.reason for failure in heard.failures] == ["away"]
+        assert address in heard.failures[0].detail
+    (folder,) = (tmp_path / "spools").iterdir()
+    assert [entry.position > 0 for entry in Spool(folder).replay()] == [True, True]
+
+
+def test_drain_waits_only_for_what_was_appended_before(shared: str, make, heard: Heard) -> None:
+    with heard.open(shared) as store:
+        stop = threading.Event()
+
+        def go_on() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                store.append([make.occurrence("endless", float(number))])
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            assert store.drain(20)
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_a_torn_index_file_is_made_anew(tmp_path: Path, make, heard: Heard, ended: Ended) -> None:
+    uri = str(tmp_path / "x.db")
+    with heard.open(uri) as store:
+        store.append([make.embedding(float(n)) for n in range(40)])
+        assert store.drain(10)
+        pid = store.process_id
+    assert ended(pid)
+    (index,) = Path(uri).rglob("*.idx")
+    os.truncate(index, index.stat().st_size // 2)
+    with Queries(uri) as queries:
+        (best,) = queries.search(make.vector(3_000), make.space, limit=1)
+        assert (best["start_s"], best["score"]) == (3.0, 1.0)
+
+
+def test_a_writer_that_ends_by_a_mistake_says_so_and_keeps_what_waits(
+    shared: str, make, heard: Heard
+) -> None:
+    def mistaken(delivered_ns: list[int]) -> None:
+        raise LookupError(f"nobody expected {delivered_ns}")
+
+    with Store.open(shared, on_ack=mistaken, on_failure=heard.failures.append) as store:
+        store.append([make.embedding(5_000.0, delivered_ns=7)])
+        assert not store.drain(10)
+        assert store.pending == 1
+    assert [failure.reason for failure in heard.failures] == ["stopped"]
+    assert "LookupError: nobody expected [7]" in heard.failures[0].detail
+    with heard.open(shared) as store:
+        assert store.drain(10)
+    assert heard.delivered == []
