@@ -51,14 +51,19 @@ class Announcements:
 class JsonLines:
     """One JSON object a line on ``out``."""
 
-    def __init__(self, out: TextIO, *, windows: bool, gone: Callable[[], None]) -> None:
+    def __init__(
+        self, out: TextIO, *, windows: bool, gone: Callable[[], None], quiet: bool = False
+    ) -> None:
         self._out = out
+        self._quiet = quiet
         self._announcements = Announcements(windows=windows)
         self._gone = gone
         self._open = True
 
     def __call__(self, item: object) -> None:
         """Print a record, if it is announced."""
+        if self._quiet and not isinstance(item, Failure):
+            return
         if self._announcements.wanted(item) and (event := as_event(item)) is not None:
             self.event(event)
 

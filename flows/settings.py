@@ -63,13 +63,15 @@ class InferSettings(_Section):
 class BreakerSettings(_Section):
     """The circuit breaker around each model (terms of resilience4j)."""
 
-    sliding_window_size: int = Field(20, ge=1)
+    sliding_window_calls: int = Field(20, ge=1)
     minimum_number_of_calls: int = Field(5, ge=1)
     failure_rate_threshold: float = Field(0.5, gt=0, le=1)
     slow_call_rate_threshold: float = Field(1.0, gt=0, le=1)
-    slow_call_duration_s: float = Field(10.0, gt=0)
-    wait_duration_in_open_s: float = Field(10.0, ge=0)
-    permitted_calls_in_half_open: int = Field(3, ge=1)
+    slow_call_duration_s: float = Field(60.0, gt=0)
+    wait_duration_in_open_s: float = Field(10.0, gt=0)
+    wait_growth: float = Field(2.0, ge=1, description="on the wait, each time it opens again")
+    wait_cap_s: float = Field(300.0, gt=0)
+    permitted_calls_in_half_open: int = Field(2, ge=1)
 
 
 class ModelSettings(_Section):

@@ -1,0 +1,1 @@
+"""What every published figure comes from: ratios measured in one run, as tables and JSON."""

@@ -1,0 +1,90 @@
+"""Where records leave the dataflow: to people as events, to the store through the spool.
+
+Delivery: the store part appends to the spool and its ``snapshot`` waits for the disk, so a
+recovered run repeats at most what was appended since the last epoch, on the same keys. Events are
+announced at least once. Unit of parallelism: one part a process.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from bytewax.outputs import (
+    DynamicSink,
+    FixedPartitionedSink,
+    StatefulSinkPartition,
+    StatelessSinkPartition,
+)
+
+from connectors.milvus.errors import StoreUnwritable
+from connectors.store import Store
+from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation
+
+_STORED = (Embedding, Occurrence, Pattern, Relation, Centroid)
+
+
+class _EventPart(StatelessSinkPartition[tuple[str, object]]):
+    def __init__(self, announce: Callable[[object], None]) -> None:
+        self._announce = announce
+
+    def write_batch(self, items: list[tuple[str, object]]) -> None:
+        for _, item in items:
+            self._announce(item)
+
+
+class EventSink(DynamicSink[tuple[str, object]]):
+    """Hands every record to ``announce`` once, in order."""
+
+    def __init__(self, announce: Callable[[object], None]) -> None:
+        self._announce = announce
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _EventPart:
+        """One part a worker; there is one worker."""
+        del step_id, worker_index, worker_count
+        return _EventPart(self._announce)
+
+
+class _StorePart(StatefulSinkPartition[Any, int]):
+    """Appends to the spool; what it refuses is held and offered again.
+
+    Little is ever held: a spool that is nearly full makes the sources wait. If it still refuses
+    when a snapshot is due (a full disk), the snapshot fails and ends the run, because a state
+    made durable without its results would lose them.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: list[Any] = []
+
+    def write_batch(self, values: list[Any]) -> None:
+        self._held += [value for value in values if isinstance(value, _STORED)]
+        self._offer()
+
+    def snapshot(self) -> int:
+        if not self._offer():
+            raise StoreUnwritable(
+                f"{self._store.folder} takes nothing more: free space on that disk and listen "
+                "again (with --recovery the run goes on where it was)"
+            )
+        self._store.sync()
+        return 0
+
+    def _offer(self) -> bool:
+        if self._held and self._store.append(self._held):
+            self._held = []
+        return not self._held
+
+
+class StoreSink(FixedPartitionedSink[Any, int]):
+    """Appends what is kept to the spool; never waits for the store behind it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list_parts(self) -> list[str]:
+        """One part: one spool a process."""
+        return ["spool"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _StorePart:
+        """The spool knows its own position; nothing is resumed from the flow."""
+        del step_id, for_part, resume_state
+        return _StorePart(self._store)

@@ -1,0 +1,171 @@
+"""The verbs that ask a store: ``patterns``, ``occurrences``, ``relations``, ``search``.
+
+They answer while a ``listen`` is running on the same store and after it, through the same store
+process. Invariant: with ``--json`` they print the objects ``listen`` prints, in their final state.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.milvus.queries import Queries
+from flows.cli.options import (
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    SinceOption,
+    StoreOption,
+    StreamOption,
+)
+from flows.errors import UsageError
+from flows.search import vectors_of
+from flows.settings import Settings, load
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    app.command(epilog="Example: grym patterns --since 1h")(patterns)
+    app.command(epilog="Example: grym occurrences --stream field --json")(occurrences)
+    app.command(epilog="Example: grym relations --limit 20")(relations)
+    app.command(epilog="Example: grym search --like clip.wav --since 1h")(search)
+
+
+def patterns(
+    store: StoreOption = None,
+    stream: StreamOption = None,
+    since: SinceOption = None,
+    limit: LimitOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the sounds that recur."""
+    age_s = _age_s(since)
+    with _queries(load(config, {"store": {"uri": store}})) as queries:
+        rows = queries.patterns(stream=stream, since_s=age_s, limit=limit)
+    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "duration_s", "status")
+    _print(rows, columns, "patterns", as_json=as_json)
+
+
+def occurrences(
+    store: StoreOption = None,
+    stream: StreamOption = None,
+    since: SinceOption = None,
+    limit: LimitOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List when each pattern was heard."""
+    age_s = _age_s(since)
+    with _queries(load(config, {"store": {"uri": store}})) as queries:
+        rows = queries.occurrences(stream=stream, since_s=age_s, limit=limit)
+    _print(rows, ("stream", "start_s", "end_s", "pattern", "score"), "occurrences", as_json=as_json)
+
+
+def relations(
+    store: StoreOption = None,
+    stream: StreamOption = None,
+    since: SinceOption = None,
+    limit: LimitOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List how patterns relate, with the evidence."""
+    age_s = _age_s(since)
+    with _queries(load(config, {"store": {"uri": store}})) as queries:
+        rows = queries.relations(stream=stream, since_s=age_s, limit=limit)
+    columns = ("stream", "kind", "source", "target", "lag_s", "period_s", "support", "lift", "q")
+    _print(rows, columns, "relations", as_json=as_json)
+
+
+def search(
+    like: Annotated[
+        Path | None, typer.Option("--like", metavar="CLIP", help="A sound file to look for.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Words (needs a model that reads text).")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Search in this model's space.")
+    ] = None,
+    store: StoreOption = None,
+    stream: StreamOption = None,
+    since: SinceOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 10,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find where something like a clip was heard, best first."""
+    settings = load(config, {"store": {"uri": store}})
+    if (like is None) == (text is None):
+        raise UsageError("search needs one of --like CLIP or --text WORDS")
+    if like is None:
+        raise UsageError("--text needs a model that reads text; none of this version does")
+    name = model or settings.listen.models[0]
+    age_s = _age_s(since)
+    with _queries(settings) as queries:
+        space, vectors = vectors_of(like, name, settings)
+        rows = _best(
+            row
+            for vector in vectors
+            for row in queries.search(vector, space, stream=stream, since_s=age_s, limit=limit)
+        )
+    columns = ("score", "stream", "start_s", "end_s", "pattern")
+    _print(rows[:limit], columns, f"heard like {like.name}", as_json=as_json)
+
+
+def _best(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    best: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["stream"], row["start_ns"])
+        if key not in best or row["score"] > best[key]["score"]:
+            best[key] = row
+    return sorted(best.values(), key=lambda row: (-row["score"], row["stream"], row["start_ns"]))
+
+
+def _queries(settings: Settings) -> Queries:
+    token = settings.store.token
+    return Queries(settings.store.uri, token.get_secret_value() if token else None)
+
+
+def _age_s(text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"--since {text!r}: expected a number and s, m, h or d, such as 90s or 1h")
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+def _print(
+    rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str, *, as_json: bool
+) -> None:
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        return
+    Console().print(table(rows, columns, title))
+
+
+def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
+    """Rows as a table for a person; an empty one says so in its title."""
+    shown = Table(*columns, title=title if rows else f"no {title} yet", title_justify="left")
+    for row in rows:
+        shown.add_row(*(_cell(column, row.get(column)) for column in columns))
+    return shown
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2f}" if column.endswith("_s") else f"{value:.3g}"
+    return str(value)

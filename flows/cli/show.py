@@ -1,0 +1,179 @@
+"""What a person sees around a run: where things go, how far it is, and tables at the end.
+
+Invariant: progress is drawn only on a terminal; tables show final states.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from connectors.sources import Sources
+from flows.demo import Heard
+from flows.settings import Settings
+from operators.records import Pattern, Relation
+
+
+@dataclass(slots=True)
+class Shown:
+    """A progress line: words while things are opened, a bar while audio is heard."""
+
+    bar: Progress
+    task: TaskID
+    store: str
+    sources: Sources | None = None
+
+    def say(self, line: str) -> None:
+        """Say what is being done."""
+        self.bar.update(self.task, description=escape(line))
+
+    def follow(self, sources: Sources) -> None:
+        """Everything is open: say where it goes, and follow how far the sources are."""
+        self.bar.console.print(f"store  {self.store}", highlight=False, soft_wrap=True)
+        self.sources = sources
+        self.say("listening")
+
+    def refresh(self) -> None:
+        """Take over the present positions."""
+        if self.sources is None:
+            return
+        parts = self.sources.progress()
+        known = [part.total_s for part in parts if part.total_s is not None]
+        self.bar.update(
+            self.task,
+            completed=sum(part.position_s for part in parts),
+            total=sum(known) if len(known) == len(parts) and parts else None,
+        )
+
+
+class _Following(Progress):
+    """A progress display that asks for positions whenever it draws."""
+
+    shown: Shown | None = None
+
+    def get_renderables(self) -> Iterator[Any]:
+        if self.shown is not None:
+            shown, self.shown = self.shown, None  # an update draws again
+            shown.refresh()
+            self.shown = shown
+        yield from super().get_renderables()
+
+
+@contextmanager
+def progress(settings: Settings) -> Iterator[Shown]:
+    """A progress line on a terminal's stderr; elsewhere only where the store lies."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s of audio"),
+        TimeElapsedColumn(),
+    )
+    with _Following(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        shown = Shown(bar, bar.add_task("opening", total=None), settings.store.uri)
+        bar.shown = shown
+        yield shown
+
+
+def patterns_found(console: Console, heard: Heard) -> None:
+    """The patterns of a demo, and which planted sound each one is."""
+    final: dict[str, Pattern] = {item.pattern: item for item in heard.patterns}
+    planted = {name: sound for sound, (name, _) in heard.score.sounds.items() if name}
+    f1 = dict(heard.score.sounds.values())
+    table = Table(
+        "pattern", "heard", "first", "last", "length", "planted as", "F1", title="patterns",
+        title_justify="left",
+    )  # fmt: skip
+    for item in sorted(final.values(), key=lambda each: each.first_s):
+        if item.status in ("merged", "retired"):
+            continue
+        sound = planted.get(item.pattern, "")
+        table.add_row(
+            item.pattern,
+            str(item.count),
+            f"{item.first_s:.1f} s",
+            f"{item.last_s:.1f} s",
+            f"{item.duration_s:.2f} s",
+            sound,
+            f"{f1[item.pattern]:.2f}" if sound else "",
+        )
+    console.print(table)
+
+
+def relations_found(console: Console, heard: Heard) -> None:
+    """The relations of a demo that hold at its end, with their evidence."""
+    final: dict[str, Relation] = {item.key: item for item in heard.relations}
+    table = Table(
+        "kind", "source", "target", "lag", "period", "support", "lift", "", title="relations",
+        title_justify="left",
+    )  # fmt: skip
+    for item in sorted(final.values(), key=lambda each: (each.kind, -each.support)):
+        if item.withdrawn:
+            continue
+        table.add_row(
+            item.kind,
+            item.source,
+            item.target,
+            "" if item.lag_s is None else f"{item.lag_s:.2f} s",
+            "" if item.period_s is None else f"{item.period_s:.2f} s",
+            str(item.support),
+            "" if item.lift is None else f"{item.lift:.1f}",
+            "indirect" if item.indirect else "",
+        )
+    console.print(table)
+
+
+def what_next(
+    console: Console, heard: Heard, settings: Settings, seed: int, out: Path | None
+) -> None:
+    """The score in a sentence, where things lie, what to try."""
+    score = heard.score
+    console.print(
+        f"found {score.patterns_found} of {score.patterns_planted} planted sounds"
+        f" ({score.patterns_merged} merged) and {score.relations_found} of"
+        f" {score.relations_planted} planted relations ({score.relations_false} others reported)",
+        highlight=False,
+    )
+    where = "" if settings.store.uri.endswith("grym/grym.db") else f" --store {settings.store.uri}"
+    console.print(
+        "try next\n"
+        f"  grym patterns{where} --stream demo-{seed}\n"
+        f"  grym relations{where} --stream demo-{seed}\n"
+        + (
+            f"  grym search{where} --like {out / 'scene.wav'}\n"
+            if out
+            else "  grym demo --out scene/        keeps the audio and the truth\n"
+        )
+        + "  grym listen your-recordings/",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def summary(console: Console, figures: dict[str, Any]) -> None:
+    """The closing figures of a run."""
+    latency = figures["latency_ms"]
+    p95 = "" if latency["p95"] is None else f", latency p95 {latency['p95']:.0f} ms"
+    windows = ", ".join(
+        f"{figures[name]} {name}"
+        for name in ("stored", "silent", "gated", "shed", "dead")
+        if figures[name]
+    )
+    console.print(
+        f"heard {figures['audio_s']:.1f} s of audio in {figures['elapsed_s']:.1f} s: "
+        f"{figures['patterns']} patterns, {figures['occurrences']} occurrences, "
+        f"{figures['relations']} relations; {figures['windows']} windows ({windows or 'none'})"
+        f"{p95}, CPU share {figures['cpu_share']:.2f}, peak {figures['rss_mb']:.0f} MB",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if figures["sources_failed"]:
+        console.print(f"[red]{figures['sources_failed']} sources failed[/]", highlight=False)

@@ -1,0 +1,46 @@
+"""The sentence: listen, tell which sounds recur and how they relate, keep what was heard.
+
+                             ┌─► regions ─► patterns ─► relations ──┐
+    sources ─► frames ─► segment             └──► kinship ──────────┼─► events, store
+                             └─► windows ─► infer ─────┘ ───────────┘
+
+The lane of discovery never waits for a model: what is recognised does not depend on which model
+ran, nor on whether one did. Keys are stream ids throughout.
+"""
+
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
+
+from connectors.sinks import EventSink, StoreSink
+from flows import steps
+from flows.station import Station
+
+
+def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataflow:
+    """The dataflow of one process: one worker, any number of streams."""
+    cut = station.settings.listen
+
+    flow = Dataflow("grym")
+    frames = op.key_on("streams", op.input("sources", flow, sources), lambda item: item.stream)
+    # (stream, Frame | Failure)
+    heard = steps.segment("segment", frames, station, cut.window_s, cut.hop_s)
+    # (stream, Window | Region | StreamEnd | Failure)
+    found = steps.discover("patterns", heard, station)
+    # (stream, Occurrence | Pattern | Novel | StreamEnd | Failure)
+    related = steps.relate("relations", found, station)
+    # (stream, Relation | StreamEnd | Failure)
+    embedded = [
+        steps.infer(f"infer-{model.name}", heard, model, station)
+        for model in station.models.values()
+    ]
+    # (stream, Embedding | Verdict | Failure | BreakerTransition | StreamEnd), one list item a model
+    kin = steps.join("kinship", op.merge("lanes", found, *embedded), station)
+    # (stream, Centroid | Relation | Failure)
+
+    everything = op.merge("everything", frames, heard, found, related, *embedded, kin)
+    op.output("events", everything, EventSink(station.announce))
+    op.output("store", everything, StoreSink(station.store))
+    return flow

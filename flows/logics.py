@@ -1,0 +1,251 @@
+"""What runs inside the steps: Bytewax logics around the operators, one a stream or one a model.
+
+Invariants: no callback raises (an error becomes a ``Failure`` on the stream, because an exception
+would end the flow and come back on resume); none blocks but the drain at the end of all input;
+states are what the operators' own ``snapshot`` returns.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+
+from bytewax.operators import StatefulBatchLogic
+from typing_extensions import override
+
+from flows.errors import GrymError
+from flows.station import Station
+from operators import tracing
+from operators.aside import Aside, Hears, unpack
+from operators.inference import Inference
+from operators.patterns import Detector
+from operators.records import Failure, Frame, Region, StreamEnd, Window
+from operators.relations import RelationTracker
+from operators.segment import Segmenter
+
+_log = logging.getLogger(__name__)
+_POLL = timedelta(milliseconds=2)
+
+Item: TypeAlias = Any
+State: TypeAlias = dict[str, Any]
+R = TypeVar("R")
+
+
+class OneStream(StatefulBatchLogic[Item, Item, State]):
+    """Runs one operator a stream; made at the first item, which names the stream."""
+
+    def __init__(self, stage: str, make: Callable[[str], Hears], hears: Hears | None) -> None:
+        self._stage = stage
+        self._make = make
+        self._hears = hears
+
+    @override
+    def on_batch(self, values: list[Item]) -> tuple[Iterable[Item], bool]:
+        out: list[Item] = []
+        with tracing.stage(self._stage):
+            for item in values:
+                out += self._take(item)
+        return out, StatefulBatchLogic.RETAIN
+
+    def _take(self, item: Item) -> list[Item]:
+        try:
+            if self._hears is None:
+                self._hears = self._make(item.stream)
+            return self._hears.hear(item)
+        except Exception as error:
+            _log.debug("%s failed on %s", self._stage, item.stream, exc_info=True)
+            return [_left_out(self._stage, item.stream, error)]
+
+    @override
+    def snapshot(self) -> State:
+        return self._hears.snapshot() if self._hears is not None else {}
+
+
+def _left_out(stage: str, stream: str, error: Exception) -> Failure:
+    return Failure(
+        stream=stream,
+        stage=stage,
+        reason="error",
+        detail=f"{stage} left out an item of {stream}: {type(error).__name__}: {error}",
+        remedy="the stream goes on without it; please report this line",
+        start_s=0.0,
+    )
+
+
+def restored(
+    stage: str, station: Station, restore: Callable[[State], R], resume: State | None
+) -> R | None:
+    """What a snapshot holds; one that cannot be read ends the run, not the process."""
+    if not resume:
+        return None
+    try:
+        return restore(resume)
+    except Exception as error:
+        _log.debug("%s cannot be restored", stage, exc_info=True)
+        station.end(
+            GrymError(
+                f"the recovery state of {stage} cannot be used ({type(error).__name__}: {error}): "
+                "listen with a new recovery folder"
+            )
+        )
+        return None
+
+
+class Segmenting:
+    """A segmenter that takes credit for what it cuts and opens the trace of each window.
+
+    A region carries the trace of the last window before it (telemetry only: not state).
+    """
+
+    def __init__(self, segmenter: Segmenter, station: Station) -> None:
+        self._segmenter = segmenter
+        self._station = station
+        self._traceparent = ""
+
+    def hear(self, frame: Frame) -> list[Item]:
+        """Cut a frame."""
+        self._station.ledger.heard(len(frame.samples))
+        return [self._noted(item) for item in self._segmenter.hear(frame)]
+
+    def _noted(self, item: Item) -> Item:
+        if isinstance(item, Window):
+            models = len(self._station.models)
+            self._station.ledger.cut(models)
+            if item.gate == "open":
+                self._station.credit.take(models)
+            if tracing.active():
+                self._traceparent = tracing.window_span(item, remote=item.traceparent)
+                return replace(item, traceparent=self._traceparent)
+        elif isinstance(item, Region) and self._traceparent:
+            return replace(item, traceparent=self._traceparent)
+        return item
+
+    def snapshot(self) -> State:
+        """The segmenter's state."""
+        return self._segmenter.snapshot()
+
+
+class Concluding:
+    """An operator with a ``finish``, which passes the end of its stream on."""
+
+    def __init__(
+        self,
+        hear: Callable[[Item], list[Item]],
+        finish: Callable[[StreamEnd], list[Item]],
+        snapshot: Callable[[], State],
+    ) -> None:
+        self._hear = hear
+        self._finish = finish
+        self.snapshot = snapshot
+
+    def hear(self, item: Item) -> list[Item]:
+        """Take an item, or conclude."""
+        return [*self._finish(item), item] if isinstance(item, StreamEnd) else self._hear(item)
+
+
+def discovering(detector: Detector) -> Hears:
+    """A detector as a step wraps it."""
+    return Concluding(detector.hear, detector.finish, detector.snapshot)
+
+
+def relating(tracker: RelationTracker) -> Hears:
+    """A tracker of relations as a step wraps it."""
+    return Concluding(tracker.observe, tracker.finish, tracker.snapshot)
+
+
+class Discovering(StatefulBatchLogic[Item, Item, State]):
+    """One stream's detector, run aside: hands over, asks again in 2 ms while it is at work."""
+
+    def __init__(self, station: Station, resume: tuple[Detector, list[Item]] | None) -> None:
+        self._station = station
+        self._aside = self._start(resume[0]) if resume else None
+        for item in resume[1] if resume else []:
+            self._submit(item)
+
+    @override
+    def on_batch(self, values: list[Item]) -> tuple[Iterable[Item], bool]:
+        for item in values:
+            self._submit(item)
+        return self.on_notify()
+
+    @override
+    def on_notify(self) -> tuple[Iterable[Item], bool]:
+        done = self._aside.poll() if self._aside else []
+        return self._told(done), StatefulBatchLogic.RETAIN
+
+    @override
+    def on_eof(self) -> tuple[Iterable[Item], bool]:
+        done = self._aside.drain() if self._aside else []
+        return self._told(done), StatefulBatchLogic.RETAIN
+
+    @override
+    def notify_at(self) -> datetime | None:
+        return datetime.now(UTC) + _POLL if self._aside and self._aside.busy else None
+
+    @override
+    def snapshot(self) -> State:
+        return self._aside.snapshot() if self._aside else {}
+
+    def _start(self, detector: Detector) -> Aside:
+        return Aside(
+            discovering(detector),
+            self._station.aside,
+            lambda item, error: _left_out("patterns", item.stream, error),
+        )
+
+    def _submit(self, item: Item) -> None:
+        self._aside = self._aside or self._start(Detector(item.stream))
+        self._station.regions.take()
+        self._aside.submit(item)
+
+    def _told(self, done: list[tuple[Item, list[Item]]]) -> list[Item]:
+        self._station.regions.give(len(done))
+        return [result for _, results in done for result in results]
+
+
+def detector_of(state: State) -> tuple[Detector, list[Item]]:
+    """A detector from a snapshot, and the regions that it still has to hear."""
+    own, waiting = unpack(state)
+    return Detector.restore(own), waiting
+
+
+class Inferring(StatefulBatchLogic[Item, Item, State]):
+    """One model for all streams: hands over, asks again in 2 ms while something is under way."""
+
+    def __init__(self, lane: Inference, station: Station) -> None:
+        self._lane = lane
+        self._station = station
+        # Long enough for a full queue of calls that all end at their deadline.
+        calls = 1 + lane.config.capacity // lane.config.max_batch
+        self._drain_s = lane.config.deadline_s * calls
+
+    @override
+    def on_batch(self, values: list[Item]) -> tuple[Iterable[Item], bool]:
+        self._lane.submit(values)
+        return self.on_notify()
+
+    @override
+    def on_notify(self) -> tuple[Iterable[Item], bool]:
+        if self._lane.needs_restart:
+            self._station.end(_hanging(self._lane.model.name))
+        return self._lane.poll(), StatefulBatchLogic.RETAIN
+
+    @override
+    def on_eof(self) -> tuple[Iterable[Item], bool]:
+        return self._lane.drain(self._drain_s), StatefulBatchLogic.RETAIN
+
+    @override
+    def notify_at(self) -> datetime | None:
+        return datetime.now(UTC) + _POLL if self._lane.busy else None
+
+    @override
+    def snapshot(self) -> State:
+        return self._lane.snapshot()
+
+
+def _hanging(model: str) -> GrymError:
+    return GrymError(
+        f"model {model} hangs: too many of its calls never returned and their threads cannot be "
+        "stopped; start grym again (with --recovery it goes on where it was)"
+    )

@@ -1,0 +1,123 @@
+"""The steps of the flow as Bytewax operators, each naming what goes in and what comes out.
+
+Keys are stream ids. Step ids are a contract: a renamed one loses its state.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import bytewax.operators as op
+from bytewax.dataflow import operator
+from bytewax.operators import KeyedStream
+
+from flows.logics import (
+    Discovering,
+    Inferring,
+    Item,
+    OneStream,
+    Segmenting,
+    State,
+    detector_of,
+    relating,
+    restored,
+)
+from flows.station import Station
+from operators.aside import Hears
+from operators.kinship import Kinship
+from operators.models.protocol import Model
+from operators.records import (
+    Embedding,
+    Frame,
+    Occurrence,
+    Pattern,
+    Region,
+    StreamEnd,
+    Window,
+)
+from operators.relations import RelationTracker
+from operators.segment import Segmenter
+
+Items: TypeAlias = KeyedStream[Item]
+
+
+@operator
+def _each_stream(
+    step_id: str,
+    up: Items,
+    station: Station,
+    takes: tuple[type, ...],
+    make: Callable[[str], Hears],
+    restore: Callable[[State], Hears],
+) -> Items:
+    """Keep what the operator takes and run it, one instance a stream."""
+    taken = op.filter_value("takes", up, lambda item: isinstance(item, takes))
+    stage = step_id.rsplit(".", maxsplit=1)[-1]
+
+    def build(resume: State | None) -> OneStream:
+        return OneStream(stage, make, restored(stage, station, restore, resume))
+
+    return op.stateful_batch("hear", taken, build)
+
+
+@operator
+def segment(step_id: str, frames: Items, station: Station, window_s: float, hop_s: float) -> Items:
+    """Cut each stream once. Frame -> Window | Region | StreamEnd | Failure."""
+    return _each_stream(
+        "segment",
+        frames,
+        station,
+        (Frame,),
+        lambda stream: Segmenting(Segmenter(stream, window_s=window_s, hop_s=hop_s), station),
+        lambda state: Segmenting(Segmenter.restore(state), station),
+    )
+
+
+@operator
+def discover(step_id: str, heard: Items, station: Station) -> Items:
+    """Find recurring sounds, aside. Region -> Occurrence | Pattern | Novel | StreamEnd."""
+    taken = op.filter_value("takes", heard, lambda item: isinstance(item, Region | StreamEnd))
+
+    def build(resume: State | None) -> Discovering:
+        return Discovering(station, restored("patterns", station, detector_of, resume))
+
+    return op.stateful_batch("patterns", taken, build)
+
+
+@operator
+def relate(step_id: str, found: Items, station: Station) -> Items:
+    """Find how they relate. Occurrence | Pattern -> Relation | StreamEnd."""
+    return _each_stream(
+        "relations",
+        found,
+        station,
+        (Occurrence, Pattern, StreamEnd),
+        lambda stream: relating(RelationTracker(stream)),
+        lambda state: relating(RelationTracker.restore(state)),
+    )
+
+
+@operator
+def join(step_id: str, both: Items, station: Station) -> Items:
+    """Join vectors to patterns. Occurrence | Pattern | Embedding -> Centroid | Relation."""
+    return _each_stream(
+        "kinship",
+        both,
+        station,
+        (Occurrence, Pattern, Embedding, StreamEnd),
+        lambda stream: Kinship(stream, lanes=1 + len(station.models)),
+        Kinship.restore,
+    )
+
+
+@operator
+def infer(step_id: str, heard: Items, model: Model, station: Station) -> Items:
+    """Embed what is audible, all streams together. Window -> Embedding | Verdict | Failure."""
+    taken = op.filter_value("takes", heard, lambda item: isinstance(item, Window | StreamEnd))
+    together = op.map("together", taken, lambda keyed: (model.name, keyed[1]))
+
+    def build(resume: State | None) -> Inferring:
+        lane = restored(model.name, station, lambda state: station.inference(model, state), resume)
+        return Inferring(lane or station.inference(model, None), station)
+
+    results = op.stateful_batch("embed", together, build)
+    return op.map("apart", results, lambda keyed: (getattr(keyed[1], "stream", ""), keyed[1]))

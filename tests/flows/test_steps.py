@@ -1,0 +1,211 @@
+"""Each step in a small flow, killed in the middle: the rest is what it would have been."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import bytewax.operators as op
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.testing import TestingSink, TestingSource, run_main
+
+from connectors.store import Store
+from flows import steps
+from flows.listen import listen
+from flows.settings import load
+from flows.station import Station, credit_for
+from operators.models import load as load_model
+from operators.records import (
+    ANALYSIS_RATE_HZ,
+    Centroid,
+    Embedding,
+    Failure,
+    Frame,
+    Occurrence,
+    Pattern,
+    Region,
+    StreamEnd,
+    Window,
+)
+from operators.scene import scene
+from operators.segment import Segmenter
+
+FRAME = ANALYSIS_RATE_HZ // 2
+Step = Callable[[Any], Any]
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    samples = scene(4, duration_s=120.0).samples
+    starts = range(0, len(samples), FRAME)
+    return [
+        Frame("s", start, samples[start : start + FRAME], 0, last=start == starts[-1])
+        for start in starts
+    ]
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    settings = load(flags={"store": {"uri": str(tmp_path / "a.db")}})
+    with Store.open(settings.store.uri) as store:
+        model = load_model("logmel")
+        station = Station(
+            settings, {"logmel": model}, store, credit_for(settings), lambda _item: None
+        )
+        yield station
+        station.close()
+
+
+def through(step: Step, items: list[Any], recovery: Path | None = None) -> list[Any]:
+    """What comes out of one step; with recovery it is run until nothing aborts it any more."""
+    out: list[Any] = []
+    flow = Dataflow("small")
+    source = op.input("in", flow, TestingSource(items))
+    keyed = op.key_on("key", source, lambda item: item.stream)
+    op.output("out", step(keyed), TestingSink(out))
+    config = None
+    if recovery is not None:
+        if not recovery.exists():
+            recovery.mkdir()
+            init_db_dir(recovery, 1)
+        config = RecoveryConfig(str(recovery))
+    run_main(flow, epoch_interval=timedelta(0), recovery_config=config)
+    return [item for _, item in out]
+
+
+def broken_off(items: list[Any], at: int) -> list[Any]:
+    """The items with one crash among them (after a second one the source repeats an item)."""
+    return [*items[:at], TestingSource.ABORT(), *items[at:]]
+
+
+def resumed(step: Step, items: list[Any], at: int, recovery: Path) -> list[Any]:
+    """What comes out of one step that crashed once and was started again."""
+    cut = broken_off(items, at)
+    return through(step, cut, recovery) + through(step, cut, recovery)
+
+
+def plain(items: list[Any]) -> list[str]:
+    return [repr(item) for item in items]
+
+
+def segmenting(station: Station) -> Step:
+    return lambda keyed: steps.segment("segment", keyed, station, 1.0, 0.5)
+
+
+def test_segment_resumes_where_it_was(
+    station: Station, frames: list[Frame], tmp_path: Path
+) -> None:
+    whole = through(segmenting(station), frames)
+    assert {type(item) for item in whole} == {Window, Region, StreamEnd}
+    for at in (17, 90):
+        parts = resumed(segmenting(station), frames, at, tmp_path / f"kept{at}")
+        assert plain(parts) == plain(whole)
+
+
+def test_segment_takes_credit_for_open_windows_only(station: Station, frames: list[Frame]) -> None:
+    windows = [item for item in through(segmenting(station), frames) if isinstance(item, Window)]
+    opened = [window for window in windows if window.gate == "open"]
+    assert 0 < len(opened) < len(windows)
+    assert station.credit.outstanding == len(opened)
+    assert station.ledger.windows == len(windows)
+    assert station.ledger.audio_s == pytest.approx(120.0)
+
+
+def test_patterns_and_relations_resume_where_they_were(
+    station: Station, frames: list[Frame], tmp_path: Path
+) -> None:
+    segmenter = Segmenter("s")
+    heard = [
+        item
+        for frame in frames
+        for item in segmenter.hear(frame)
+        if isinstance(item, Region | StreamEnd)
+    ]
+
+    def discovering(keyed: Any) -> Any:
+        found = steps.discover("patterns", keyed, station)
+        return op.merge("both", found, steps.relate("relations", found, station))
+
+    whole = through(discovering, heard)
+    kinds = {type(item) for item in whole}
+    assert kinds >= {Occurrence, Pattern, StreamEnd}
+    for at in (len(heard) // 3, len(heard) // 2):
+        parts = resumed(discovering, heard, at, tmp_path / f"kept{at}")
+        assert sorted(plain(parts)) == sorted(plain(whole))
+
+
+def test_infer_and_kinship_resume_with_what_was_in_flight(
+    station: Station, frames: list[Frame], tmp_path: Path
+) -> None:
+    model = station.models["logmel"]
+
+    def joining(keyed: Any) -> Any:
+        heard = steps.segment("segment", keyed, station, 1.0, 0.5)
+        found = steps.discover("patterns", heard, station)
+        embedded = steps.infer("infer", heard, model, station)
+        both = op.merge("lanes", found, embedded)
+        return op.merge("all", embedded, steps.join("kinship", both, station))
+
+    whole = through(joining, frames)
+    wanted = {item.key for item in whole if isinstance(item, Embedding)}
+    assert wanted
+    assert station.credit.outstanding == station.regions.outstanding == 0
+    parts = resumed(joining, frames, 100, tmp_path / "kept")
+    assert {item.key for item in parts if isinstance(item, Embedding)} == wanted
+    assert final_centroids(parts) == final_centroids(whole)
+
+
+def final_centroids(items: list[Any]) -> dict[str, int]:
+    return {item.pattern: item.count for item in items if isinstance(item, Centroid)}
+
+
+def test_an_operator_that_raises_leaves_out_the_item_and_the_stream_goes_on(
+    station: Station, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Segmenter.hear
+
+    def hear(self: Segmenter, frame: Frame) -> list[Any]:
+        if frame.index == 20 * FRAME:
+            raise ArithmeticError("a cosmic ray")
+        return real(self, frame)
+
+    monkeypatch.setattr(Segmenter, "hear", hear)
+    out = through(segmenting(station), frames)
+    (failure,) = [item for item in out if isinstance(item, Failure)]
+    assert (failure.stage, failure.reason, failure.stream) == ("segment", "error", "s")
+    assert "a cosmic ray" in failure.detail
+    assert isinstance(out[-1], StreamEnd)
+
+
+def test_a_state_of_another_version_ends_the_run_in_one_line(
+    station: Station, frames: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Segmenter.snapshot
+    monkeypatch.setattr(Segmenter, "snapshot", lambda self: {**real(self), "version": 99})
+    cut = broken_off(frames, 5)
+    through(segmenting(station), cut, tmp_path / "kept")
+    through(segmenting(station), cut, tmp_path / "kept")
+    assert station.stop.is_set()
+    assert station.trouble is not None
+    assert "the recovery state of segment cannot be used" in str(station.trouble)
+    assert "listen with a new recovery folder" in str(station.trouble)
+
+
+def test_step_ids_are_a_contract(station: Station) -> None:
+    """A renamed step loses the state of every recovery folder out there."""
+    flow = listen(TestingSource([]), station)  # type: ignore[arg-type]
+    assert [step.step_id for step in flow.substeps] == [
+        "grym.sources",
+        "grym.streams",
+        "grym.segment",
+        "grym.patterns",
+        "grym.relations",
+        "grym.infer-logmel",
+        "grym.lanes",
+        "grym.kinship",
+        "grym.everything",
+        "grym.events",
+        "grym.store",
+    ]
