@@ -1,0 +1,107 @@
+"""The command as a process of its own: signals, pipes, locks, traces on stderr."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import OnDisk
+
+GRYM = (sys.executable, "-c", "from flows.cli import main; main()")
+
+
+def start(*arguments: object, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*GRYM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GRYM_LISTEN__MODELS": '["logmel"]', **env},
+    )
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_in_order_and_recovery_goes_on_there(
+    on_disk: OnDisk, tmp_path: Path, number: signal.Signals
+) -> None:
+    flags = ["--store", tmp_path / "a.db", "--recovery", tmp_path / "kept", "--json", "--windows"]
+    first = start("listen", on_disk.wav, *flags)
+    assert json.loads(first_line(first))
+    first.send_signal(number)
+    out, err = first.communicate(timeout=60)
+    assert (first.returncode, "Traceback" in err) == (0, False)
+    before = json.loads(out.splitlines()[-1])
+    assert before["event"] == "summary"
+    assert 0 < before["audio_s"] < 120.0
+
+    second = start("listen", on_disk.wav, *flags)
+    out, _ = second.communicate(timeout=120)
+    after = json.loads(out.splitlines()[-1])
+    assert second.returncode == 0
+    assert before["audio_s"] + after["audio_s"] == pytest.approx(120.0, abs=0.001)
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(on_disk: OnDisk, tmp_path: Path) -> None:
+    process = start("listen", on_disk.wav, "--store", tmp_path / "a.db", "--json", "--windows")
+    assert first_line(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 0
+    assert "Traceback" not in err
+    assert "Broken" not in err
+
+
+def test_a_second_listener_on_one_store_is_refused_with_the_reason(
+    on_disk: OnDisk, tmp_path: Path
+) -> None:
+    store = tmp_path / "a.db"
+    flags = ["--store", store, "--json", "--windows"]
+    first = start("listen", on_disk.wav, *flags, "--speed", "realtime")
+    assert first_line(first)
+    second = start("listen", on_disk.wav, *flags)
+    out, err = second.communicate(timeout=60)
+    assert (second.returncode, out) == (1, "")
+    assert f"process {first.pid}" in err
+    assert err.count("\n") == 1
+
+    asked = start("occurrences", "--store", store, "--json")
+    asked.communicate(timeout=60)
+    assert asked.returncode == 0
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
+def test_traces_go_to_stderr_when_asked_for(on_disk: OnDisk, tmp_path: Path) -> None:
+    process = start(
+        "listen",
+        on_disk.wav,
+        "--store",
+        tmp_path / "a.db",
+        "--json",
+        GRYM_TELEMETRY__EXPORTER="console",
+        GRYM_TELEMETRY__SAMPLE_RATIO="1.0",
+    )
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1])["event"] == "summary"
+    spans = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    names = {span["name"] for span in spans}
+    assert names >= {"window", "batch logmel", "segment", "relations", "kinship"}
+    windows = {span["context"]["span_id"] for span in spans if span["name"] == "window"}
+    parents = {span["parent_id"] for span in spans if span["name"] == "logmel"}
+    assert parents
+    assert {parent.removeprefix("0x") for parent in parents} <= {
+        window.removeprefix("0x") for window in windows
+    }
