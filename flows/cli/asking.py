@@ -23,6 +23,7 @@ from flows.cli.options import (
     StoreOption,
     StreamOption,
 )
+from flows.cli.tables import table
 from flows.errors import UsageError
 from flows.search import vectors_of
 from flows.settings import Settings, load
@@ -51,7 +52,7 @@ def patterns(
     age_s = _age_s(since)
     with _queries(load(config, {"store": {"uri": store}})) as queries:
         rows = queries.patterns(stream=stream, since_s=age_s, limit=limit)
-    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "duration_s", "status")
+    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status")
     _print(rows, columns, "patterns", as_json=as_json)
 
 
@@ -82,7 +83,7 @@ def relations(
     age_s = _age_s(since)
     with _queries(load(config, {"store": {"uri": store}})) as queries:
         rows = queries.relations(stream=stream, since_s=age_s, limit=limit)
-    columns = ("stream", "kind", "source", "target", "lag_s", "period_s", "support", "lift", "q")
+    columns = ("stream", "kind", "source", "target", "lag_s", "period_s", "support", "lift")
     _print(rows, columns, "relations", as_json=as_json)
 
 
@@ -152,12 +153,11 @@ def _print(
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    Console().print(table(rows, columns, title))
+    Console().print(_table(rows, columns, title))
 
 
-def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
-    """Rows as a table for a person; an empty one says so in its title."""
-    shown = Table(*columns, title=title if rows else f"no {title} yet", title_justify="left")
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
+    shown = table(title if rows else f"no {title} yet", columns)
     for row in rows:
         shown.add_row(*(_cell(column, row.get(column)) for column in columns))
     return shown
@@ -167,5 +167,5 @@ def _cell(column: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.2f}" if column.endswith("_s") else f"{value:.3g}"
+        return f"{value:.2f} s" if column.endswith("_s") else f"{value:.3g}"
     return str(value)

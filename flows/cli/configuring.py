@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from flows.cli.tables import table
 from flows.settings import load
 
 
@@ -27,10 +27,10 @@ def config(
     if as_json:
         typer.echo(json.dumps(effective))
         return
-    table = Table("setting", "value", title="effective settings", title_justify="left")
+    shown = table("effective settings", ("setting", "value"))
     for key, value in _flat(effective):
-        table.add_row(key, "" if value is None else str(value))
-    Console().print(table)
+        shown.add_row(key, "" if value is None else str(value))
+    Console().print(shown)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

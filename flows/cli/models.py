@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from connectors import weights
 from flows.cli.options import JsonOption
+from flows.cli.tables import table
 from operators.models import MODELS
 
 
@@ -36,10 +36,10 @@ def list_models(as_json: JsonOption = False) -> None:
                 )
             )
         return
-    table = Table("model", "weights", "detail")
+    shown = table("models", ("model", "weights", "detail"))
     for row in rows:
-        table.add_row(row.name, row.state, row.detail)
-    Console().print(table)
+        shown.add_row(row.name, row.state, row.detail)
+    Console().print(shown)
 
 
 def pull(name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the list.")]) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from connectors.sources import Sources
+from flows.cli.tables import table
 from flows.demo import Heard
 from flows.settings import Settings
 from operators.records import Pattern, Relation
@@ -88,15 +88,12 @@ def patterns_found(console: Console, heard: Heard) -> None:
     final: dict[str, Pattern] = {item.pattern: item for item in heard.patterns}
     planted = {name: sound for sound, (name, _) in heard.score.sounds.items() if name}
     f1 = dict(heard.score.sounds.values())
-    table = Table(
-        "pattern", "heard", "first", "last", "length", "planted as", "F1", title="patterns",
-        title_justify="left",
-    )  # fmt: skip
+    shown = table("patterns", ("pattern", "heard", "first", "last", "length", "planted as", "F1"))
     for item in sorted(final.values(), key=lambda each: each.first_s):
         if item.status in ("merged", "retired"):
             continue
         sound = planted.get(item.pattern, "")
-        table.add_row(
+        shown.add_row(
             item.pattern,
             str(item.count),
             f"{item.first_s:.1f} s",
@@ -105,30 +102,29 @@ def patterns_found(console: Console, heard: Heard) -> None:
             sound,
             f"{f1[item.pattern]:.2f}" if sound else "",
         )
-    console.print(table)
+    console.print(shown)
 
 
 def relations_found(console: Console, heard: Heard) -> None:
-    """The relations of a demo that hold at its end, with their evidence."""
+    """The relations of a demo that hold at its end, in the planted sounds' names where known."""
     final: dict[str, Relation] = {item.key: item for item in heard.relations}
-    table = Table(
-        "kind", "source", "target", "lag", "period", "support", "lift", "", title="relations",
-        title_justify="left",
-    )  # fmt: skip
+    planted = {name: sound for sound, (name, _) in heard.score.sounds.items()}
+    shown = table("relations", ("kind", "source", "target", "lag or period", "support", "lift"))
     for item in sorted(final.values(), key=lambda each: (each.kind, -each.support)):
         if item.withdrawn:
             continue
-        table.add_row(
-            item.kind,
-            item.source,
-            item.target,
-            "" if item.lag_s is None else f"{item.lag_s:.2f} s",
-            "" if item.period_s is None else f"{item.period_s:.2f} s",
+        after_s = item.lag_s if item.period_s is None else item.period_s
+        shown.add_row(
+            f"{item.kind} [dim]*[/]" if item.indirect else item.kind,
+            planted.get(item.source, item.source),
+            planted.get(item.target, item.target),
+            "" if after_s is None else f"{after_s:.2f} s",
             str(item.support),
             "" if item.lift is None else f"{item.lift:.1f}",
-            "indirect" if item.indirect else "",
         )
-    console.print(table)
+    console.print(shown)
+    if any(item.indirect and not item.withdrawn for item in final.values()):
+        console.print("[dim]* follows from two other relations[/]", highlight=False)
 
 
 def what_next(

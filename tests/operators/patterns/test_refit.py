@@ -1,0 +1,64 @@
+import numpy as np
+
+from operators.patterns.canvas import from_region
+from operators.patterns.clip import Clip, cut_clip
+from operators.patterns.config import DetectorConfig
+from operators.patterns.refit import refit
+from operators.patterns.template import EMPTY
+
+CONFIG = DetectorConfig()
+
+
+def exemplars(world, levels, others=(), row=50, lead_in=20, snr=(30, 26, 34, 28)) -> list[Clip]:
+    """Clips anchored ``lead_in`` rows after the sound's first row."""
+    made = []
+    for n, level in enumerate(snr):
+        extra = [others[n]] if n < len(others) else []
+        region = world.region(1000 * n, [(row, levels, level), *extra], 150, seed=n)
+        canvas = from_region(region, 420)
+        anchor = 1000 * n + row + lead_in
+        made.append(cut_clip(canvas, anchor, 40, 100, mask=False, score=0.9, gain=-60.0 + level))
+    return made
+
+
+def fragment(levels, first=20, last=35):
+    part = levels[first:last]
+    return np.where(part > -25, part, EMPTY).astype(np.float32)
+
+
+def test_a_fragment_grows_to_both_sides(world) -> None:
+    levels = world.sound(6, 60)
+    made = refit(fragment(levels), exemplars(world, levels), 2, CONFIG)
+    assert made is not None
+    assert made.grown >= 16
+    assert len(made.level) >= 45
+    assert made.level.max() > -3
+
+
+def test_what_covers_one_exemplar_does_not_enter_the_template(world) -> None:
+    levels = world.sound(1, 40)
+    other = [(60, world.sound(2, 30), 42)]
+    clean = refit(fragment(levels), exemplars(world, levels), 2, CONFIG)
+    covered = refit(fragment(levels), exemplars(world, levels, other), 2, CONFIG)
+    assert clean is not None
+    assert covered is not None
+    assert abs(len(clean.level) - len(covered.level)) <= 6
+    assert covered.level.max() < 6
+
+
+def test_neighbours_that_differ_are_not_grown_into(world) -> None:
+    levels = world.sound(6, 30)
+    others = [(80 + 3 * n, world.sound(50 + n, 30), 30) for n in range(4)]
+    made = refit(fragment(levels, 0, 28), exemplars(world, levels, others, lead_in=0), 2, CONFIG)
+    assert made is not None
+    assert len(made.level) <= 40
+
+
+def test_two_exemplars_prove_nothing(world) -> None:
+    levels = world.sound(6, 60)
+    assert refit(fragment(levels), exemplars(world, levels)[:2], 2, CONFIG) is None
+
+
+def test_exemplars_of_nothing_leave_the_template_alone(world) -> None:
+    nothing = np.full((20, 48), EMPTY, dtype=np.float32)
+    assert refit(nothing, exemplars(world, np.full((4, 48), -90.0)), 2, CONFIG) is None
