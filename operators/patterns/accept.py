@@ -1,0 +1,36 @@
+"""Is this match the sound? A logistic function of the evidence.
+
+Dense templates (noise) resemble everything, hence the term for the density; few audible cells
+prove little, hence the logarithm of their number.
+"""
+
+import math
+
+from operators.patterns.config import Acceptance
+from operators.patterns.match import Fit
+from operators.patterns.template import Template
+
+
+def acceptance(
+    fit: Fit, template: Template, weights: Acceptance, *, explained: float | None = None
+) -> float:
+    """Probability-like acceptance of a match, 0-1.
+
+    Args:
+        fit: the evidence.
+        template: what was compared.
+        weights: coefficients.
+        explained: share of the sound to assume as accounted for (of a part of a known whole);
+            None = as measured.
+    """
+    if fit.cells < 12 or fit.audible < 0.2:
+        return 0.0
+    score = (
+        weights.raw * fit.raw
+        + weights.explained * (fit.explained if explained is None else explained)
+        + math.log(fit.cells + 1)
+        + weights.density * template.shape.density
+        + weights.offset
+        + weights.tail * fit.tail
+    )
+    return 1.0 / (1.0 + math.exp(-min(max(score, -30.0), 30.0)))

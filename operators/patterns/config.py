@@ -1,0 +1,72 @@
+"""Settings of the detector: bounds, thresholds and the coefficients of the acceptance.
+
+Invariant: plain numbers only, so that a configuration can be compared, printed and pickled.
+Levels are in dB, lengths in spectral frames (23.2 ms) unless the name says otherwise.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the state of one stream may hold; what does not fit is forgotten by salience."""
+
+    templates: int = 256
+    template_frames: int = 150
+    template_frames_total: int = 10_000
+    reservoir: int = 160
+    reservoir_frames_total: int = 8_000
+    archive_frames: int = 12_000
+    exemplars: int = 6
+    exemplar_frames_total: int = 10_000
+    ring_frames: int = 420
+    pairs: int = 4_096
+    onsets_per_call: int = 64
+    candidates_per_call: int = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Coefficients of the logistic acceptance of one match (fitted on synthetic scenes)."""
+
+    raw: float = 14.0
+    explained: float = 3.8
+    density: float = -5.95
+    offset: float = -15.7
+    tail: float = -4.0
+    threshold: float = 0.5
+    off_onset_extra: float = 0.2
+    second_pass: float = 0.52
+    second_pass_raw: float = 0.74
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """Everything the detector can be told.
+
+    Attributes:
+        lead: frames a template starts before the onset it is anchored on.
+        audible_db: a cell counts where the expected level is this far above the floor.
+        propose_onset, propose_free: masked cosine needed at an onset, and away from one.
+        coarse: similarity below which a candidate is not looked at cell by cell.
+        birth: mean cell similarity at which two unexplained events found a pattern.
+        confirm_count, confirm_score: occurrences and mean acceptance of a confirmed pattern.
+    """
+
+    bounds: Bounds = field(default_factory=Bounds)
+    acceptance: Acceptance = field(default_factory=Acceptance)
+    lead: int = 2
+    audible_db: float = 3.0
+    propose_onset: float = 0.45
+    propose_free: float = 0.55
+    per_onset: int = 12
+    free_peaks: int = 48
+    coarse: float = 0.48
+    contribution: float = 0.35
+    unexplained: float = 0.5
+    birth: float = 0.74
+    birth_cells: int = 24
+    birth_frames: int = 8
+    merge_at_birth: float = 0.72
+    confirm_count: int = 3
+    confirm_score: float = 0.8

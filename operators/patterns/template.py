@@ -1,0 +1,193 @@
+"""The spectral template of one recurring sound and what a comparison needs of it.
+
+A template holds levels relative to its loudest cell. A cell in which the sound was never audible
+is EMPTY: it predicts nothing, so noise or another sound there is no evidence against the match
+(that is left to the explained share).
+
+Invariant: levels are float16 numbers, so that a snapshot holds exactly what matching uses; all
+derived arrays are functions of ``level`` and ``floor`` alone.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.patterns.clip import Clip
+from operators.records import BANDS, Floats, PatternStatus
+
+EMPTY = -60.0
+WEIGHT_RANGE_DB = 30.0
+PRINT_FRAMES = 24
+PRINT_BANDS = 24
+TEMPI = (1.0, 0.95, 1.05)
+TEMPO_FROM_FRAMES = 20
+COARSE_CELLS = 160
+RECENT = 32
+PLAIN = (
+    "number", "pattern", "lead", "origin_ns", "tail", "count", "score_sum", "first_sample",
+    "last_sample", "salience", "touched", "refits", "status", "drift", "turn",
+)  # fmt: skip
+
+
+def half(levels: Floats) -> Floats:
+    """Levels rounded to what float16 can hold, as float32."""
+    return levels.astype(np.float16).astype(np.float32)
+
+
+def loudness_weight(level: Floats) -> Floats:
+    """How much a cell counts, from its level below the loudest: 1 at the peak, 0 at -30 dB."""
+    return np.asarray(np.clip((level + WEIGHT_RANGE_DB) / WEIGHT_RANGE_DB, 0, 1))
+
+
+def fingerprint(height: Floats) -> Floats:
+    """(PRINT_FRAMES * PRINT_BANDS,) square root of dB above floor of the first frames.
+
+    Args:
+        height: (frames, BANDS) dB above the floor, from the template's first row on.
+    """
+    rows = np.zeros((PRINT_FRAMES, BANDS), dtype=np.float32)
+    rows[: len(height)] = np.sqrt(np.clip(height[:PRINT_FRAMES], 0, 40))
+    pooled = rows.reshape(PRINT_FRAMES, PRINT_BANDS, 2).mean(axis=2)
+    return np.asarray(pooled.reshape(-1))
+
+
+def tempo_rows(frames: int, tempo: float) -> NDArray[np.intp]:
+    """Template row that each observed row corresponds to when played ``tempo`` times as long."""
+    stretched = max(1, round(frames * tempo))
+    return np.minimum(np.rint(np.arange(stretched) / tempo), frames - 1).astype(np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Derived arrays of a template.
+
+    Attributes:
+        weight: (T, BANDS), 0 where empty.
+        density: share of cells that are not empty.
+        print_, print_mask: fingerprint and the cells of it that are compared.
+        coarse_row, coarse_band, coarse_level, coarse_weight: up to COARSE_CELLS loud cells.
+    """
+
+    weight: Floats
+    density: float
+    print_: Floats
+    print_mask: Floats
+    coarse_row: NDArray[np.intp]
+    coarse_band: NDArray[np.intp]
+    coarse_level: Floats
+    coarse_weight: Floats
+
+    @classmethod
+    def of(cls, level: Floats, floor: Floats) -> "Shape":
+        """Derive the arrays from levels (T, BANDS) and the floor (BANDS,), relative dB."""
+        audible = level > EMPTY + 5
+        weight = np.where(audible, loudness_weight(level), 0).astype(np.float32)
+        height = np.where(audible, level - np.maximum(floor, -45.0), 0)
+        print_ = fingerprint(height.astype(np.float32))
+        mask = (print_ > 1.0).astype(np.float32)
+        rows, bands = np.nonzero(weight > 0.1)
+        if len(rows) > COARSE_CELLS:
+            chosen = np.linspace(0, len(rows) - 1, COARSE_CELLS).astype(np.intp)
+            rows, bands = rows[chosen], bands[chosen]
+        spare = COARSE_CELLS - len(rows)
+        return cls(
+            weight=weight,
+            density=float(audible.mean()) if level.size else 1.0,
+            print_=print_ * mask,
+            print_mask=mask,
+            coarse_row=np.pad(rows, (0, spare)),
+            coarse_band=np.pad(bands, (0, spare)),
+            coarse_level=np.pad(level[rows, bands], (0, spare)).astype(np.float32),
+            coarse_weight=np.pad(weight[rows, bands], (0, spare)).astype(np.float32),
+        )
+
+
+@dataclass(slots=True)
+class Template:
+    """One recurring sound.
+
+    Attributes:
+        number: order of birth; ``pattern`` its id.
+        level: (T, BANDS) dB relative to the loudest cell.
+        floor: (BANDS,) mean background in the same units.
+        lead: rows before the onset.
+        tail: how much sound usually goes on after the end (0-1).
+        count: occurrences.
+        score_sum: sum of their acceptances.
+        first_sample, last_sample: starts of the first and the latest occurrence.
+        salience: seconds of sound explained, halved every six hours since ``touched`` (frame).
+        refits: how often it was rebuilt from its exemplars.
+        drift: how far (mean dB) it moved since its bytes were last published.
+        turn: how many of the planned refits are behind it.
+    """
+
+    number: int
+    pattern: str
+    level: Floats
+    floor: Floats
+    lead: int
+    origin_ns: int
+    tail: float = 0.0
+    count: int = 0
+    score_sum: float = 0.0
+    first_sample: int = 0
+    last_sample: int = 0
+    salience: float = 0.0
+    touched: int = 0
+    refits: int = 0
+    status: PatternStatus = "born"
+    exemplars: list[Clip] = field(default_factory=list)
+    recent: list[int] = field(default_factory=list)
+    drift: float = 0.0
+    turn: int = 0
+    shape: Shape = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reshape(self.level, self.floor, self.lead)
+
+    def reshape(self, level: Floats, floor: Floats, lead: int) -> None:
+        """Take new levels: normalise to the loudest cell, round, derive."""
+        peak = float(level.max()) if level.size else 0.0
+        self.level = half(np.where(level > EMPTY + 5, level - peak, EMPTY).astype(np.float32))
+        self.floor = half((floor - peak).astype(np.float32))
+        self.lead = lead
+        self.shape = Shape.of(self.level, self.floor)
+
+    def heard_at(self, row: int) -> None:
+        """Note where row 0 lay (absolute frame); the latest RECENT are kept."""
+        self.recent = sorted([*self.recent, row])[-RECENT:]
+
+    @property
+    def frames(self) -> int:
+        """Rows of the template."""
+        return len(self.level)
+
+    @property
+    def mean_score(self) -> float:
+        """Mean acceptance of its occurrences."""
+        return self.score_sum / max(self.count, 1)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain form (see ``restore``)."""
+        plain = {name: getattr(self, name) for name in PLAIN}
+        plain["recent"] = list(self.recent)
+        plain["level"] = self.level.astype(np.float16)
+        plain["floor"] = self.floor.astype(np.float16)
+        plain["exemplars"] = [clip.snapshot() for clip in self.exemplars]
+        return plain
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> "Template":
+        """The template that ``snapshot`` described."""
+        plain = dict(state)
+        plain["recent"] = list(plain["recent"])
+        plain["exemplars"] = [Clip.restore(clip) for clip in plain["exemplars"]]
+        for name in ("level", "floor"):
+            plain[name] = np.array(plain[name]).astype(np.float32)
+        template = cls(**plain)
+        # Rounding twice could shift the loudest cell: what was stored is what counts.
+        template.level, template.floor = plain["level"], plain["floor"]
+        template.shape = Shape.of(template.level, template.floor)
+        return template

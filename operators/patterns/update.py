@@ -1,0 +1,84 @@
+"""What an accepted match teaches its template.
+
+Only audible, uncovered cells move, slowly; every few occurrences the template is rebuilt from its
+best exemplars (``refit``).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from operators.patterns.canvas import View
+from operators.patterns.cells import DISAGREE_DB
+from operators.patterns.clip import Clip
+from operators.patterns.config import DetectorConfig
+from operators.patterns.match import Fit, observed_tail
+from operators.patterns.refit import refit
+from operators.patterns.template import EMPTY, Template, loudness_weight, tempo_rows
+from operators.records import Floats
+
+SLOWEST = 0.15
+STEP_DB = 10.0
+SETS_IN = 0.2
+REFIT_AT = (3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48, 64)
+
+
+def onset_row(level: Floats) -> int:
+    """Row of a template at which its sound sets in: a fifth of the weight of its first peak."""
+    weight = np.where(level > EMPTY + 5, loudness_weight(level), 0).sum(axis=1)
+    head = weight[:12]
+    return (
+        int(np.nonzero(head >= SETS_IN * head.max())[0][0]) if head.size and head.max() > 0 else 0
+    )
+
+
+def move(template: Template, view: View, fit: Fit) -> None:
+    """Exponential mean on the audible, uncovered cells of one occurrence."""
+    if fit.occlusion >= 0.25 or fit.explained <= 0.5:
+        return
+    rate = max(1.0 / (template.count + 1), SLOWEST)
+    source = tempo_rows(template.frames, fit.place.tempo)[: len(fit.claims)]
+    rows = fit.rows
+    error = np.clip(view.level[rows] - fit.predicted, -STEP_DB, STEP_DB)
+    heard = (fit.predicted > view.floor[rows] + 3.0) & (error < DISAGREE_DB)
+    heard &= view.known[rows] < fit.predicted - 3.0
+    level = template.level.copy()
+    first = np.unique(source, return_index=True)[1]
+    step = np.where(heard, rate * error, 0)[first].astype(np.float32)
+    at = source[first]
+    level[at] = np.where(level[at] > EMPTY + 5, level[at] + step, EMPTY)
+    own_floor = view.floor[rows].mean(axis=0) - np.float32(fit.gain)
+    floor = template.floor + np.float32(rate) * (own_floor - template.floor)
+    template.drift += float(np.abs(step).mean())
+    template.tail += rate * (observed_tail(view, rows.stop, fit.predicted) - template.tail)
+    template.tail = float(np.float32(template.tail))
+    template.reshape(level, floor.astype(np.float32), template.lead)
+
+
+def remember(template: Template, clip: Clip, config: DetectorConfig) -> None:
+    """Keep an exemplar if it is among the best."""
+    template.exemplars.append(clip)
+    if len(template.exemplars) > config.bounds.exemplars:
+        worst = min(range(len(template.exemplars)), key=lambda i: (template.exemplars[i].score, i))
+        template.exemplars.pop(worst)
+
+
+def rebuild(template: Template, config: DetectorConfig, *, always: bool = False) -> bool:
+    """Refit a template whose turn it is (or always); whether it changed."""
+    turn = sum(template.count >= n for n in REFIT_AT)
+    if not always and turn <= template.turn:
+        return False
+    template.turn = turn
+    made = refit(template.level, template.exemplars, template.lead, config)
+    if made is None:
+        return False
+    peak = float(np.float32(made.level.max()))
+    template.exemplars = [
+        replace(clip, anchor=clip.anchor - made.grown, gain=clip.gain + peak)
+        for clip in template.exemplars
+    ]
+    template.drift = np.inf
+    template.recent = [row - made.grown for row in template.recent]
+    template.reshape(made.level, made.floor, onset_row(made.level))
+    template.refits += 1
+    return True
