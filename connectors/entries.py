@@ -5,7 +5,8 @@ A vector travels as raw little-endian float32, a template as it is; everything e
 whose floats survive exactly (shortest round-trip representation).
 
 Invariant: ``decode(encode(record))`` equals the record, field by field; a change of layout or of
-a record's fields changes ``VERSION``.
+a record's fields changes ``VERSION``. Entries of version 1, which a spool may still hold after an
+update, are read too.
 """
 
 import json
@@ -17,7 +18,12 @@ import numpy as np
 from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation
 
 Storable: TypeAlias = Embedding | Occurrence | Pattern | Relation | Centroid
-VERSION = 1
+VERSION = 2
+_ADDED: dict[int, frozenset[tuple[type, str]]] = {
+    1: frozenset({(Centroid, "withdrawn")}),
+    VERSION: frozenset(),
+}
+"""Versions that can be read -> fields that came after them; those have their defaults."""
 
 _KINDS: dict[str, type[Storable]] = {
     "embedding": Embedding,
@@ -54,7 +60,8 @@ def decode(payload: bytes) -> Storable:
     Raises:
         ValueError: the bytes are of another version or not what ``encode`` makes.
     """
-    if not payload or payload[0] != VERSION:
+    added = _ADDED.get(payload[0]) if payload else None
+    if added is None:
         raise ValueError(f"entry of version {payload[:1].hex() or '-'}, not {VERSION}")
     begin = 1 + _LENGTH_BYTES
     end = begin + int.from_bytes(payload[1:begin], "little")
@@ -62,7 +69,8 @@ def decode(payload: bytes) -> Storable:
         name, *values = json.loads(payload[begin:end])
         kind = _KINDS[name]
         raw_field = _RAW.get(kind, "")
-        names = [f.name for f in fields(kind) if f.name != raw_field]
+        later = {name for record, name in added if record is kind}
+        names = [f.name for f in fields(kind) if f.name not in {raw_field, *later}]
         content = dict(zip(names, values, strict=True))
         if raw_field == "vector":
             content["vector"] = np.frombuffer(payload[end:], dtype="<f4")

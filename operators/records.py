@@ -251,13 +251,17 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Centroid:
-    """The mean vector of a pattern's onset windows in one space."""
+    """The mean vector of a pattern's onset windows in one space.
+
+    ``withdrawn`` says that there is none any more, as after a merge: the row goes.
+    """
 
     stream: str
     pattern: str
     space: str
     vector: Floats
     count: int
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

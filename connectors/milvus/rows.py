@@ -97,6 +97,9 @@ def _embedding(record: Embedding) -> Write:
 
 
 def _centroid(record: Centroid) -> Write:
+    layout = LAYOUTS["centroids"]
+    if record.withdrawn:
+        return Write(layout, record.space, record.pattern, None, record.stream, 0.0)
     row = {
         "key": record.pattern,
         "stream": record.stream,
@@ -104,7 +107,6 @@ def _centroid(record: Centroid) -> Write:
         "count": int(record.count),
         "vector": np.asarray(record.vector, np.float32),
     }
-    layout = LAYOUTS["centroids"]
     return Write(layout, record.space, record.pattern, row, record.stream, 0.0)
 
 

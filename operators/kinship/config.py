@@ -15,10 +15,12 @@ class KinshipConfig:
         wait_s: an embedding waits until discovery has decided this much further in the stream;
             an occurrence told later than this after its onset is not joined. Long, because the
             first occurrence of a pattern is told only when the second one has been heard.
-        max_waiting: occurrences and embeddings (of each space) that wait at most.
+        max_waiting: embeddings of each space that wait for an occurrence at most.
+        max_held: items of all lanes that wait for the slowest lane at most; beyond it the oldest
+            interval is processed without that lane.
         max_patterns: patterns with centroids in one space; the one not heard for longest goes.
         max_indices: latest joined windows remembered for each centroid, so that none counts twice.
-        evaluate_every_s: stream time between two comparisons of all centroids.
+        evaluate_every_s: stream time that is processed, compared and told together.
         min_vectors: vectors a centroid needs to be compared.
         min_patterns: centroids a background distribution needs.
         min_z: how far a pair stands out of all pairs at least, in robust deviations.
@@ -28,9 +30,10 @@ class KinshipConfig:
     tolerance_s: float = 0.15
     wait_s: float = 600.0
     max_waiting: int = 1_024
+    max_held: int = 4_096
     max_patterns: int = 1_024
     max_indices: int = 512
-    evaluate_every_s: float = 60.0
+    evaluate_every_s: float = 30.0
     min_vectors: int = 2
     min_patterns: int = 4
     min_z: float = 3.0

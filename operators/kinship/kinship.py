@@ -1,26 +1,31 @@
-"""Joins the model's lane with discovery: centroids of patterns, and which patterns are similar.
+"""Joins the models' lanes with discovery: centroids of patterns, and which patterns are similar.
 
-Invariant: discovery never depends on it; with no vectors it says nothing and loses nothing. When
-both lanes have ended, what was said depends only on what came, not on which lane was faster. It
-does not know audio, models or other streams.
+Items are held until every lane has passed the same boundary of stream time (``barrier``); then the
+interval's embeddings and occurrences are joined, and what changed is told. So what is said, and
+its order, depends on each lane's own sequence and not on which lane was faster: after a restart it
+is said again word for word. Only where a stuck lane made intervals go without it (``forced``) may
+it depend on timing.
+
+Invariant: discovery never depends on it; with no vectors it says nothing and loses nothing. What
+was told of a pattern that is no more is withdrawn. It does not know audio, models or other streams.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from operators import records
-from operators.kinship.affinity import affinities
+from operators.kinship.barrier import DISCOVERY, Barrier, Interval
 from operators.kinship.centroids import Centroid
 from operators.kinship.config import KinshipConfig
-from operators.kinship.waiting import Joined, Waiting
+from operators.kinship.likeness import Likeness
+from operators.kinship.rooms import Joined, Rooms
 from operators.records import Embedding, Occurrence, Pattern, Relation, StreamEnd, to_s
 
-VERSION = 1
+VERSION = 2
 _MAX_ALIASES = 4_096
-Said = records.Centroid | Relation
+Said: TypeAlias = records.Centroid | Relation
 
 
 class Kinship:
@@ -37,173 +42,155 @@ class Kinship:
         self._stream = stream
         self._lanes = lanes
         self._ended = 0
-        self._waiting = Waiting(self.config, max(1, lanes - 1))
+        self._barrier = Barrier(
+            lanes,
+            every_us=_us(self.config.evaluate_every_s),
+            reach_us=_us(self.config.tolerance_s),
+            max_held=self.config.max_held,
+        )
+        self._rooms = Rooms(self.config, max(1, lanes - 1))
+        self._likeness = Likeness(stream, self.config)
         self._centroids: dict[str, dict[str, Centroid]] = {}
         self._alias: dict[str, str] = {}
-        self._reported: dict[str, Relation] = {}
-        self._next_s = self.config.evaluate_every_s
+        self._gone: dict[tuple[str, str], Centroid] = {}
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Reason -> how many occurrences or embeddings left without being joined."""
-        return {reason: count for reason, count in self._waiting.dropped.items() if count}
+        """Reason -> how many occurrences, embeddings or centroids were left out."""
+        return {reason: count for reason, count in self._rooms.dropped.items() if count}
+
+    @property
+    def forced(self) -> int:
+        """Intervals that were processed before every lane had passed them."""
+        return self._barrier.forced
 
     def hear(self, item: Embedding | Occurrence | Pattern | StreamEnd) -> list[Said]:
-        """Take one item of either lane, in any order between the lanes.
+        """Take one item of any lane; within a lane in order, between lanes in any order.
 
         Returns:
-            Centroids whose count reached the next Fibonacci number, and, every
-            ``evaluate_every_s`` of stream time and at the end, relations that are new, changed
-            or withdrawn.
+            For every interval of ``evaluate_every_s`` that all lanes have passed now, and at the
+            last lane's end for the rest: centroids that are gone or have grown, then relations
+            that are withdrawn, new or changed.
         """
-        if isinstance(item, Pattern):
-            return self._learn(item)
         if isinstance(item, StreamEnd):
-            return self._end()
-        if isinstance(item, Occurrence):
-            position_s = item.emitted_s
-            joined = self._waiting.add_occurrence(
-                round(item.start_s * 1e6), round(item.emitted_s * 1e6), self._name(item.pattern)
-            )
+            self._ended += 1
+            return self._conclude() if self._ended == self._lanes else []
+        self._hold(item)
+        said: list[Said] = []
+        while (interval := self._barrier.passed()) is not None:
+            said += self._process(interval)
+        return said
+
+    def _hold(self, item: Embedding | Occurrence | Pattern) -> None:
+        """Hold what will be needed; everything else tells how far its lane has come."""
+        if isinstance(item, Embedding):
+            self._rooms.open(item.space)
+            self._barrier.put(item.space, _us(to_s(item.index)), item if item.onset else None)
+        elif isinstance(item, Pattern):
+            needed = item.status in ("merged", "retired")
+            self._barrier.put(DISCOVERY, _us(item.last_s), item if needed else None)
         else:
-            position_s = to_s(item.index)
-            vector = item.vector if item.onset and self._usable(item) else None
-            joined = self._waiting.add_embedding(round(position_s * 1e6), item.space, vector)
-        said: list[Said] = [*self._take(joined)]
-        if position_s >= self._next_s:
-            every = self.config.evaluate_every_s
-            self._next_s = (position_s // every + 1) * every
-            said += self._compare(final=False)
+            late = item.emitted_s - item.start_s > self.config.wait_s
+            self._rooms.dropped["occurrence_late"] += late
+            position_us = _us(max(item.emitted_s, item.start_s))
+            self._barrier.put(DISCOVERY, position_us, None if late else item)
+
+    def _conclude(self) -> list[Said]:
+        said: list[Said] = []
+        while (interval := self._barrier.rest()) is not None:
+            said += self._process(interval)
+        self._rooms.conclude()
+        said += self._likeness.compare(self._centroids, final=True)
+        return said
+
+    def _process(self, interval: Interval) -> list[Said]:
+        for item in interval.items:
+            if isinstance(item, Embedding):
+                self._rooms.add(item.space, _us(to_s(item.index)), item.vector)
+            elif isinstance(item, Pattern):
+                self._learn(item)
+            else:
+                name = self._name(item.pattern)
+                for joined in self._rooms.join(_us(item.start_s)):
+                    self._take(name, joined)
+        self._rooms.expire(interval.end_us)
+        said: list[Said] = [*self._tell_changes()]
+        if said:  # otherwise no pair changed either, and comparing all of them takes its time
+            said += self._likeness.compare(self._centroids, final=False)
         return said
 
     def _name(self, pattern: str) -> str:
         return self._alias.get(pattern, pattern)
 
-    def _usable(self, item: Embedding) -> bool:
-        """Whether a vector has a direction and the dimension of its space."""
-        known = next(iter(self._centroids.get(item.space, {}).values()), None)
-        fits = known is None or known.total.shape == item.vector.shape
-        usable = fits and bool(np.isfinite(item.vector).all()) and bool(item.vector.any())
-        if not usable:
-            self._waiting.dropped["embedding_unusable"] += 1
-        return usable
-
-    def _learn(self, pattern: Pattern) -> list[Said]:
+    def _learn(self, pattern: Pattern) -> None:
+        """A pattern was merged into another one, or is no more."""
         name, into = pattern.pattern, self._name(pattern.into)
-        if pattern.status == "merged" and into and into != name:
+        if pattern.status == "retired":
+            for space in self._centroids:
+                self._remove(space, name)
+        elif into and into != name:
             for alias, survivor in self._alias.items():
                 if survivor == name:
                     self._alias[alias] = into
             self._alias[name] = into
             if len(self._alias) > _MAX_ALIASES:
                 del self._alias[next(iter(self._alias))]
-            self._waiting.rename(name, into)
-            return [*self._fold(name, into)]
-        if pattern.status == "retired":
-            self._waiting.forget(name)
-            for centroids in self._centroids.values():
-                centroids.pop(name, None)
-        return []
+            for space, centroids in self._centroids.items():
+                old = self._remove(space, name)
+                if old is not None:
+                    own = centroids.setdefault(into, Centroid(np.zeros_like(old.total)))
+                    own.fold(old, self.config.max_indices)
 
-    def _fold(self, alias: str, survivor: str) -> Iterable[Said]:
-        for space in sorted(self._centroids):
-            centroids = self._centroids[space]
-            old = centroids.pop(alias, None)
-            if old is None:
-                continue
-            own = centroids.setdefault(survivor, Centroid(np.zeros_like(old.total)))
-            own.fold(old, self.config.max_indices)
-            yield self._tell(survivor, space, own)
+    def _take(self, name: str, joined: Joined) -> None:
+        centroids = self._centroids.setdefault(joined.space, {})
+        if name not in centroids:
+            if len(centroids) >= self.config.max_patterns:
+                oldest = min(centroids, key=lambda other: (centroids[other].last_us, other))
+                self._remove(joined.space, oldest)
+                self._rooms.dropped["centroid_crowded_out"] += 1
+            centroids[name] = Centroid(np.zeros(len(joined.vector), np.int64))
+        centroids[name].add(joined.vector, joined.position_us, self.config.max_indices)
 
-    def _take(self, joined: list[Joined]) -> Iterable[Said]:
-        for pair in joined:
-            centroids = self._centroids.setdefault(pair.space, {})
-            own = centroids.get(pair.pattern)
-            if own is None:
-                if len(centroids) >= self.config.max_patterns:
-                    del centroids[min(centroids, key=lambda name: (centroids[name].last_us, name))]
-                own = centroids[pair.pattern] = Centroid(np.zeros(len(pair.vector), np.int64))
-            added = own.add(pair.vector, pair.position_us, self.config.max_indices)
-            if added and _fibonacci(own.count):
-                yield self._tell(pair.pattern, pair.space, own)
+    def _remove(self, space: str, name: str) -> Centroid | None:
+        """Forget a centroid; if it was told, that it is gone is told with the next changes."""
+        centroid = self._centroids[space].pop(name, None)
+        if centroid is not None and centroid.told:
+            self._gone[space, name] = centroid
+        return centroid
 
-    def _tell(self, pattern: str, space: str, centroid: Centroid) -> records.Centroid:
-        centroid.told = centroid.count
-        vector = centroid.direction().astype(np.float32)
-        vector.flags.writeable = False
-        return records.Centroid(self._stream, pattern, space, vector, centroid.count)
-
-    def _end(self) -> list[Said]:
-        self._ended += 1
-        if self._ended != self._lanes:
-            return []
-        said: list[Said] = [*self._take(self._waiting.conclude())]
+    def _tell_changes(self) -> Iterable[records.Centroid]:
+        for (space, name), centroid in sorted(self._gone.items()):
+            if name not in self._centroids[space]:
+                yield self._record(name, space, centroid, withdrawn=True)
+        self._gone.clear()
         for space in sorted(self._centroids):
             for name, centroid in sorted(self._centroids[space].items()):
                 if centroid.told != centroid.count:
-                    said.append(self._tell(name, space, centroid))
-        return said + self._compare(final=True)
+                    centroid.told = centroid.count
+                    yield self._record(name, space, centroid)
 
-    def _compare(self, final: bool) -> list[Said]:
-        present = self._similar()
-        said: list[Said] = [
-            replace(self._reported.pop(key), withdrawn=True)
-            for key in sorted(set(self._reported) - set(present))
-        ]
-        for key in sorted(present):
-            before = self._reported.get(key)
-            if before is None or (
-                before != present[key] if final else _moved(before, present[key])
-            ):
-                self._reported[key] = present[key]
-                said.append(present[key])
-        return said
-
-    def _similar(self) -> dict[str, Relation]:
-        """Relations by key; of several spaces the one in which the pair stands out most."""
-        best: dict[str, tuple[float, Relation]] = {}
-        for space in sorted(self._centroids):
-            known = self._centroids[space]
-            names = sorted(n for n, c in known.items() if c.count >= self.config.min_vectors)
-            if len(names) < self.config.min_patterns:
-                continue
-            rows = np.stack([known[name].direction() for name in names])
-            for pair in affinities(rows, self.config):
-                ends = names[pair.first], names[pair.second]
-                relation = self._relation(ends, (known[ends[0]], known[ends[1]]), pair.cosine)
-                if pair.z > best.get(relation.key, (0.0, relation))[0]:
-                    best[relation.key] = (pair.z, relation)
-        return {key: relation for key, (_, relation) in best.items()}
-
-    def _relation(
-        self, ends: tuple[str, str], pair: tuple[Centroid, Centroid], cosine: float
-    ) -> Relation:
-        return Relation(
-            stream=self._stream,
-            kind="similar",
-            source=ends[0],
-            target=ends[1],
-            support=min(centroid.count for centroid in pair),
-            probability=cosine,
-            first_s=min(centroid.first_us for centroid in pair) / 1e6,
-            last_s=max(centroid.last_us for centroid in pair) / 1e6,
-        )
+    def _record(
+        self, pattern: str, space: str, centroid: Centroid, *, withdrawn: bool = False
+    ) -> records.Centroid:
+        vector = centroid.direction().astype(np.float32)
+        vector.flags.writeable = False
+        return records.Centroid(self._stream, pattern, space, vector, centroid.count, withdrawn)
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that survives a restart, as plain data."""
+        """Everything that survives a restart, as plain data that does not change afterwards."""
         return {
             "version": VERSION,
             "stream": self._stream,
             "lanes": self._lanes,
             "ended": self._ended,
-            "waiting": self._waiting.snapshot(),
+            "barrier": self._barrier.snapshot(),
+            "rooms": self._rooms.snapshot(),
             "centroids": {
                 space: {name: centroid.snapshot() for name, centroid in known.items()}
                 for space, known in self._centroids.items()
             },
             "alias": [list(item) for item in self._alias.items()],
-            "reported": [asdict(relation) for relation in self._reported.values()],
-            "next_s": self._next_s,
+            "reported": self._likeness.snapshot(),
         }
 
     @classmethod
@@ -218,28 +205,17 @@ class Kinship:
             raise ValueError(f"{msg}; start without the recovery state")
         kinship = cls(state["stream"], config, state["lanes"])
         kinship._ended = state["ended"]
-        kinship._waiting = Waiting.restore(state["waiting"], kinship.config)
+        kinship._barrier.resume(state["barrier"])
+        kinship._rooms.resume(state["rooms"])
         kinship._centroids = {
             space: {name: Centroid.restore(held) for name, held in known.items()}
             for space, known in state["centroids"].items()
         }
         kinship._alias = dict(state["alias"])
-        for fields in state["reported"]:
-            relation = Relation(**fields)
-            kinship._reported[relation.key] = relation
-        kinship._next_s = state["next_s"]
+        kinship._likeness.resume(state["reported"])
         return kinship
 
 
-def _fibonacci(count: int) -> bool:
-    """Whether to report a centroid of so many vectors: 1, 2, 3, 5, 8, ... keeps rows few."""
-    low, high = 1, 2
-    while low < count:
-        low, high = high, low + high
-    return low == count
-
-
-def _moved(before: Relation, now: Relation) -> bool:
-    """Whether a reader would want to hear of it again."""
-    grown = now.support - before.support >= max(1.0, 0.1 * before.support)
-    return grown or abs((now.probability or 0.0) - (before.probability or 0.0)) > 0.02
+def _us(position_s: float) -> int:
+    """A stream position in whole microseconds."""
+    return round(position_s * 1e6)

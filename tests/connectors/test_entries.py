@@ -31,7 +31,7 @@ records = st.one_of(
         *(maybe, maybe, maybe, maybe, maybe, maybe, number, number),
         *(st.booleans(), st.booleans(), text),
     ),
-    st.builds(Centroid, text, text, text, vector, whole),
+    st.builds(Centroid, text, text, text, vector, whole, st.booleans()),
 )
 
 
@@ -67,8 +67,37 @@ def test_a_value_that_json_does_not_know_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\x02rest", b"\x01\xff\xff\xff\xff{", b'\x01\x04\x00\x00\x00["x"', b"\x01"]
+    "payload",
+    [
+        b"",
+        b"\x03rest",
+        b"\x00",
+        b"\x02\xff\xff\xff\xff{",
+        b"\x01\xff\xff\xff\xff{",
+        b'\x01\x04\x00\x00\x00["x"',
+        b"\x01",
+    ],
 )
 def test_bytes_of_another_version_or_origin_are_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match="entry"):
         decode(payload)
+
+
+def test_entries_of_the_version_before_are_still_read() -> None:
+    fields = b'["centroid","mic","pa","logmel-0a1b2c3d-2",3]'
+    raw = np.array([0.5, -1.0], "<f4").tobytes()
+    again = decode(b"\x01" + len(fields).to_bytes(4, "little") + fields + raw)
+    assert isinstance(again, Centroid)
+    assert (again.stream, again.pattern, again.space) == ("mic", "pa", "logmel-0a1b2c3d-2")
+    assert (again.count, again.withdrawn) == (3, False)
+    np.testing.assert_array_equal(again.vector, [0.5, -1.0])
+    occurrence = Occurrence("s", "p", 0.5, 1.0, 7, 1.0, 2.0, True)
+    assert decode(b"\x01" + encode(occurrence)[1:]) == occurrence
+
+
+def test_an_entry_says_its_version() -> None:
+    record = Centroid("mic", "pa", "m-0-2", np.ones(2, np.float32), 3, withdrawn=True)
+    payload = encode(record)
+    assert payload[0] == 2
+    with pytest.raises(ValueError, match="cannot be read"):
+        decode(b"\x01" + payload[1:])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from connectors.milvus.aliases import Aliases
@@ -39,6 +41,14 @@ def test_withdrawing_a_relation_deletes_its_row(make) -> None:
     assert write.row is None
     assert write.key == "a|sequential|b"
     assert write.dimension == 0
+    assert flaw_of(write) == ""
+
+
+def test_withdrawing_a_centroid_deletes_its_row_in_its_space(make) -> None:
+    told = make.centroid("p")
+    write = write_of(replace(told, withdrawn=True))
+    assert write.row is None
+    assert (write.collection, write.key) == (write_of(told).collection, "p")
     assert flaw_of(write) == ""
 
 

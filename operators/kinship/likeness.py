@@ -1,0 +1,89 @@
+"""Which patterns are similar, and what has to be said about it since the last time.
+
+Invariant: what was reported and is not withdrawn is what a reader believes; small changes wait
+for the end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from operators.kinship.affinity import affinities
+from operators.kinship.centroids import Centroid
+from operators.kinship.config import KinshipConfig
+from operators.records import Relation
+
+Centroids = Mapping[str, Mapping[str, Centroid]]
+"""space -> pattern -> its centroid."""
+
+
+class Likeness:
+    """The ``similar`` relations of one stream."""
+
+    def __init__(self, stream: str, config: KinshipConfig) -> None:
+        self._stream = stream
+        self._config = config
+        self._reported: dict[str, Relation] = {}
+
+    def compare(self, centroids: Centroids, *, final: bool) -> list[Relation]:
+        """Relations that are withdrawn, new, or changed (``final``: however little)."""
+        present = self._similar(centroids)
+        said = [
+            replace(self._reported.pop(key), withdrawn=True)
+            for key in sorted(set(self._reported) - set(present))
+        ]
+        for key in sorted(present):
+            before = self._reported.get(key)
+            if before is None or (
+                before != present[key] if final else _moved(before, present[key])
+            ):
+                self._reported[key] = present[key]
+                said.append(present[key])
+        return said
+
+    def _similar(self, centroids: Centroids) -> dict[str, Relation]:
+        """Relations by key; of several spaces the one in which the pair stands out most."""
+        best: dict[str, tuple[float, Relation]] = {}
+        for space in sorted(centroids):
+            known = centroids[space]
+            names = sorted(n for n, c in known.items() if c.count >= self._config.min_vectors)
+            if len(names) < self._config.min_patterns:
+                continue
+            rows = np.stack([known[name].direction() for name in names])
+            for pair in affinities(rows, self._config):
+                ends = names[pair.first], names[pair.second]
+                relation = self._relation(ends, (known[ends[0]], known[ends[1]]), pair.cosine)
+                if pair.z > best.get(relation.key, (0.0, relation))[0]:
+                    best[relation.key] = (pair.z, relation)
+        return {key: relation for key, (_, relation) in best.items()}
+
+    def _relation(
+        self, ends: tuple[str, str], pair: tuple[Centroid, Centroid], cosine: float
+    ) -> Relation:
+        return Relation(
+            stream=self._stream,
+            kind="similar",
+            source=ends[0],
+            target=ends[1],
+            support=min(centroid.count for centroid in pair),
+            probability=cosine,
+            first_s=min(centroid.first_us for centroid in pair) / 1e6,
+            last_s=max(centroid.last_us for centroid in pair) / 1e6,
+        )
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """What was reported and still stands."""
+        return [asdict(relation) for relation in self._reported.values()]
+
+    def resume(self, state: list[dict[str, Any]]) -> None:
+        """Go on where ``snapshot`` was taken."""
+        relations = [Relation(**fields) for fields in state]
+        self._reported = {relation.key: relation for relation in relations}
+
+
+def _moved(before: Relation, now: Relation) -> bool:
+    """Whether a reader would want to hear of it again."""
+    grown = now.support - before.support >= max(1.0, 0.1 * before.support)
+    return grown or abs((now.probability or 0.0) - (before.probability or 0.0)) > 0.02
