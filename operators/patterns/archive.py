@@ -55,7 +55,11 @@ class Span:
     @property
     def level(self) -> Floats:
         """(rows, BANDS) dB."""
-        decoded = self.top_db - (255.0 - self.codes.astype(np.float32)) * STEP_DB
+        return self.decoded(slice(None))
+
+    def decoded(self, rows: slice) -> Floats:
+        """Levels of some rows in dB."""
+        decoded = self.top_db - (255.0 - self.codes[rows].astype(np.float32)) * STEP_DB
         return decoded.astype(np.float32)
 
     def view(self, pad: int) -> View:
@@ -142,6 +146,42 @@ class Archive:
         total = sum(len(s.codes) for s in self.spans)
         while total > self.frames_max and len(self.spans) > 1:
             total -= len(self.spans.pop(0).codes)
+
+    def excerpt(self, first: int, last: int, origin_ns: int) -> Canvas | None:
+        """The rows [first, last) (absolute frames) as they sounded, nothing accounted for.
+
+        Silence between spans is filled with the background of the span before it. None if nothing
+        is remembered there.
+        """
+        spans = [
+            span
+            for span in self.spans
+            if span.origin_ns == origin_ns
+            and span.start < last
+            and span.start + len(span.codes) > first
+        ]
+        if not spans:
+            return None
+        shape = (last - first, BANDS)
+        floor = np.broadcast_to(spans[0].floor, shape).astype(np.float32)
+        noise = np.broadcast_to(spans[0].noise, shape).astype(np.float32)
+        level = floor.copy()
+        for span in spans:
+            lo, hi = max(first, span.start), min(last, span.start + len(span.codes))
+            level[lo - first :] = span.floor
+            floor[lo - first :], noise[lo - first :] = span.floor, span.noise
+            level[lo - first : hi - first] = span.decoded(slice(lo - span.start, hi - span.start))
+        return Canvas(
+            start=first,
+            level=level,
+            floor=floor,
+            noise=noise,
+            known=np.full(shape, NOTHING, dtype=np.float32),
+            onsets=[],
+            due=first,
+            open=False,
+            origin_ns=origin_ns,
+        )
 
     def explain(self, first: int, expected: Floats, origin_ns: int) -> None:
         """Mark what a sound accounts for.

@@ -58,7 +58,7 @@ def search(template: Template, archive: Archive, config: DetectorConfig) -> list
 def _in_span(
     template: Template, span: Span, rows: list[int], pad: int, config: DetectorConfig
 ) -> list[Past]:
-    rows = [r for r in rows if not _heard(template, span.start + r)]
+    rows = [r for r in rows if not heard_before(template, span.start + r)]
     if not rows:
         return []
     view = span.view(pad)
@@ -79,14 +79,16 @@ def _in_span(
         found.append(Past(span, view, fit, score, span.start + place.row - pad))
     taken: list[Past] = []
     for past in sorted(found, key=lambda p: (-p.score, p.first)):
-        if _convincing(past, config) and not _heard(template, past.first) and _new(past, config):
+        heard = heard_before(template, past.first)
+        if _convincing(past, config) and not heard and _new(past, config):
             span.claim(past.first - span.start, past.fit.claims)
             template.heard_at(past.first)
             taken.append(past)
     return taken
 
 
-def _heard(template: Template, first: int) -> bool:
+def heard_before(template: Template, first: int) -> bool:
+    """Whether an occurrence with row 0 close to an absolute frame is remembered."""
     apart = min(20, max(8, template.frames // 2))
     return any(abs(first - row) < apart for row in template.recent)
 

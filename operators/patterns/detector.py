@@ -126,6 +126,7 @@ class Detector:
         self._remember(canvas, limit)
         for template in _better(memory.bank.templates, before):
             found += learning.look_back(template)
+        found += learning.look_inside(_better(memory.bank.templates, before))
         kin = Kin(memory, moment)
         found += kin.settle(heard)
         found += kin.compare(_better(memory.bank.templates, before))

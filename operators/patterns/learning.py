@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from operators.patterns import announce
-from operators.patterns.backfill import Past, search
+from operators.patterns.backfill import search
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.clip import Clip, cut_clip
+from operators.patterns.inside import Inside
+from operators.patterns.match import Fit
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES
 from operators.patterns.select import Hit
@@ -77,10 +79,27 @@ class Learning:
         past = search(template, self.memory.archive, self.memory.config)
         if not past:
             return []
-        found: list[Report] = [self._count_past(template, one) for one in past]
+        found: list[Report] = [
+            self._count_past(template, one.first, one.fit, one.score) for one in past
+        ]
         rebuild(template, self.memory.config, always=True)
         self.memory.bank.changed()
         found.append(self.state(template))
+        return found
+
+    def look_inside(self, fresh: list[Template]) -> list[Report]:
+        """Report parts of longer sounds that the templates in ``fresh`` give away."""
+        inside = Inside(self.memory.archive, self.memory.config)
+        found: list[Report] = []
+        for template in fresh:
+            if template.refits <= LOOK_BACK_REFITS:
+                parts = inside.parts(self.memory.bank.templates, template)
+                found += [
+                    self._count_past(part.template, part.first, part.fit, part.fit.raw)
+                    for part in parts
+                ]
+                once = {part.template.number: part.template for part in parts}
+                found += [self.state(part) for part in once.values()]
         return found
 
     def _count(self, template: Template, hit: Hit, canvas: Canvas, view: View) -> Occurrence:
@@ -98,19 +117,19 @@ class Learning:
             template, self.moment, first + lead, frames, score=hit.score, backfilled=False
         )
 
-    def _count_past(self, template: Template, past: Past) -> Occurrence:
-        lead = round(template.lead * past.fit.place.tempo)
-        frame = past.first + lead
-        frames = max(1, len(past.fit.claims) - lead)
-        self.memory.reservoir.explain(past.first, past.fit.predicted, past.span.origin_ns)
+    def _count_past(self, template: Template, first: int, fit: Fit, score: float) -> Occurrence:
+        lead = round(template.lead * fit.place.tempo)
+        frame = first + lead
+        frames = max(1, len(fit.claims) - lead)
+        self.memory.reservoir.explain(first, fit.predicted, template.origin_ns)
         sample = max(0, frame) * HOP_SAMPLES
         template.count += 1
-        template.score_sum += past.score
+        template.score_sum += score
         template.first_sample = min(template.first_sample, sample)
         template.last_sample = max(template.last_sample, sample)
-        template.salience += frames * FRAME_S * past.score
+        template.salience += frames * FRAME_S * score
         return announce.occurrence(
-            template, self.moment, frame, frames, score=past.score, backfilled=True
+            template, self.moment, frame, frames, score=score, backfilled=True
         )
 
 

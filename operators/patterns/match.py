@@ -154,6 +154,12 @@ def _coarse_score(
     return np.asarray(np.where(enough, similar, 0), dtype=np.float32)
 
 
+def likeness_along(view: View, template: Template, rows: NDArray[np.intp]) -> Floats:
+    """Coarse similarity of one template, as it is, with its row 0 at each of the padded rows."""
+    cells = _CoarseCells.of([template.shape], np.zeros(len(rows), dtype=np.intp))
+    return _coarse_score(view, cells, rows, 1.0, np.arange(len(rows)))
+
+
 def exact(view: View, template: Template, place: Placement, config: DetectorConfig) -> Fit:
     """Compare all cells of a template at one place."""
     source = tempo_rows(template.frames, place.tempo)

@@ -16,6 +16,8 @@ from operators.relations.links import Link
 
 _TOLERANCE_S = 0.3
 _STEPS = 3
+_USUAL_SD_S, _USUAL_WEIGHT = 0.1, 4
+"""The deviation of a few lags is uncertain: it counts as if this many usual ones had been heard."""
 
 
 def indirect_links(links: list[Link]) -> set[tuple[str, str]]:
@@ -38,7 +40,9 @@ def _strength(link: Link) -> tuple[bool, float, float, str, str]:
     Of three links whose lags add up, the derived one has the least support and the largest
     spread (variances add up); with few occurrences neither tells alone.
     """
-    weight = link.support / math.sqrt(max(link.lag_sd_s, 0.03)) / (1.0 + 0.05 * abs(link.lag_s))
+    usual = _USUAL_WEIGHT * _USUAL_SD_S**2
+    spread_s = math.sqrt((link.support * link.lag_sd_s**2 + usual) / (link.support + _USUAL_WEIGHT))
+    weight = link.support / math.sqrt(spread_s) / (1.0 + 0.05 * abs(link.lag_s))
     return (link.kind not in UNREPORTED, -weight, abs(link.lag_s), link.source, link.target)
 
 

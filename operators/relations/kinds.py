@@ -11,7 +11,7 @@ are fewer.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from operators.relations.config import RelationConfig
@@ -31,9 +31,12 @@ from operators.relations.pair_evidence import (
 LinkKind = Literal["sequential", "overlapping", "composite", "fragments", "twins"]
 UNREPORTED = frozenset({"fragments", "twins"})
 
-_PLACED = 0.4
+_PLACED = 0.25
 """A part has its place in the whole if its lag spreads by less than this share of what it would
-spread by if it lay anywhere inside (a uniform distribution)."""
+spread by if it lay anywhere inside (a uniform distribution) ..."""
+_PLACED_SHARE = 0.8
+"""... and of all that is ever heard inside, this share lies there: a few that lie anywhere are
+always close together somewhere."""
 _AT_ONCE_S, _AT_ONCE_SD_S = 0.25, 0.1
 """Sounds that begin this close together, by much the same lag, are one event claimed twice ..."""
 _AT_ONCE = 0.5
@@ -45,6 +48,8 @@ _INSEPARABLE, _INSEPARABLE_SD_S = 0.9, 0.2
 """Of both: sounds never heard apart, in order and with hardly a gap, are one sound."""
 _MOSTLY_INSIDE = 0.6
 _SHORTER = 0.75
+_STANDS_OUT = 1 / 3
+"""Of the part's length: ends are blurred, and the end of a long sound is the first to be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Company:
         at_once: co-occurrences at no lag to speak of, inside the window or not.
         overlapping, b_in_a, a_in_b: of the support.
         first_s, last_s: earliest and latest onset that took part.
+        b_in_a_ever, a_in_b_ever: at any lag, in the window or not.
     """
 
     support: int
@@ -81,6 +87,8 @@ class Company:
     a_in_b: int
     first_s: float
     last_s: float
+    b_in_a_ever: int = 0
+    a_in_b_ever: int = 0
 
     @classmethod
     def of(cls, evidence: PairEvidence, low: int, high: int, veto_bins: int) -> "Company":
@@ -99,6 +107,19 @@ class Company:
             a_in_b=fields[A_IN_B],
             first_s=fields[FIRST] / 1e6,
             last_s=fields[LAST] / 1e6,
+            b_in_a_ever=evidence.ever(B_IN_A),
+            a_in_b_ever=evidence.ever(A_IN_B),
+        )
+
+    def turned(self) -> "Company":
+        """The same with a and b exchanged."""
+        return replace(
+            self,
+            lag_s=-self.lag_s,
+            b_in_a=self.a_in_b,
+            a_in_b=self.b_in_a,
+            b_in_a_ever=self.a_in_b_ever,
+            a_in_b_ever=self.b_in_a_ever,
         )
 
 
@@ -111,9 +132,9 @@ def kind_of(a: Sound, b: Sound, company: Company, config: RelationConfig) -> tup
         return "fragments", flipped
     if 2 * company.overlapping < company.support:
         return "sequential", flipped
-    if _part_of(a, b, company.b_in_a, company, config):
+    if _part_of(a, b, company, config):
         return "composite", False
-    if _part_of(b, a, company.a_in_b, company, config):
+    if _part_of(b, a, company.turned(), config):
         return "composite", True
     # Whoever starts first is the source; if neither does, the smaller id, so that the key stays.
     directed = company.lag_s**2 * company.support >= (2 * company.lag_sd_s) ** 2
@@ -141,15 +162,28 @@ def _one_sound(a: Sound, b: Sound, company: Company, config: RelationConfig) -> 
     )
 
 
-def _part_of(
-    whole: Sound, part: Sound, inside: int, company: Company, config: RelationConfig
-) -> bool:
-    """Shorter, mostly inside, at its place, and not merely what is always heard with it."""
-    if part.duration_s >= _SHORTER * whole.duration_s or inside < _MOSTLY_INSIDE * company.support:
+def _part_of(whole: Sound, part: Sound, company: Company, config: RelationConfig) -> bool:
+    """Shorter, mostly inside, at its place, and not merely what is always heard with it.
+
+    ``company`` with the whole as a.
+    """
+    if part.duration_s >= _SHORTER * whole.duration_s:
         return False
+    fits = _fits(whole, part, company.lag_s)
+    inside = company.support if fits else company.b_in_a
+    if inside < _MOSTLY_INSIDE * company.support:
+        return False
+    elsewhere = company.b_in_a_ever - company.b_in_a
     anywhere_s = (whole.duration_s - part.duration_s) / math.sqrt(12)
     placed = company.lag_sd_s <= max(config.veto_lag_s, _PLACED * anywhere_s)
+    placed = placed and inside >= _PLACED_SHARE * (inside + elsewhere)
     return placed and any(_also_alone(sound.count, company.support) for sound in (whole, part))
+
+
+def _fits(whole: Sound, part: Sound, lag_s: float) -> bool:
+    """Inside by the usual lengths: a sound is often cut short while it is still being learnt."""
+    stands_out_s = max(-lag_s, lag_s + part.duration_s - whole.duration_s)
+    return stands_out_s <= _STANDS_OUT * part.duration_s
 
 
 def _also_alone(count: int, together: int) -> bool:

@@ -97,3 +97,7 @@ class PairEvidence:
         summed[FIRST] = min((cell[FIRST] for cell in cells), default=0)
         summed[LAST] = max((cell[LAST] for cell in cells), default=0)
         return summed
+
+    def ever(self, field: int) -> int:
+        """A count over all lags."""
+        return sum(cell[field] for cell in self.bins.values())

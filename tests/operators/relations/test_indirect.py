@@ -30,6 +30,15 @@ def test_the_sum_is_indirect_also_if_missed_middles_give_it_equal_support() -> N
     assert indirect_links(links) == {("a", "x")}
 
 
+def test_a_few_lags_that_happen_to_agree_do_not_outweigh_a_link_heard_more_often() -> None:
+    links = [
+        _link("a", "b", 1.3, 8),
+        _link("b", "x", 1.5, 8, sd_s=0.13),
+        _link("a", "x", 2.8, 5, sd_s=0.045),
+    ]
+    assert indirect_links(links) == {("a", "x")}
+
+
 def test_two_followers_of_one_leader_do_not_follow_each_other() -> None:
     links = [_link("a", "b", 1.0, 12), _link("a", "x", 2.5, 11), _link("b", "x", 1.5, 6)]
     assert indirect_links(links) == {("b", "x")}

@@ -81,8 +81,28 @@ def test_a_part_has_its_place_and_a_life_of_its_own() -> None:
     assert kind_of(Sound(8, 3.0), never_alone, often, CONFIG)[0] == "overlapping"
     as_long = Sound(12, 2.5)
     assert kind_of(whole, as_long, _company(8, 1.2, 0.05, **inside), CONFIG)[0] == "overlapping"
-    outside = _company(8, 1.2, 0.05, overlapping=8, b_in_a=3)
-    assert kind_of(whole, part, outside, CONFIG)[0] == "overlapping"
+    cut_short = _company(8, 1.2, 0.05, overlapping=8, b_in_a=3)
+    assert kind_of(whole, part, cut_short, CONFIG)[0] == "composite"
+    for lag_s in (2.7, -0.4):
+        outside = _company(8, lag_s, 0.05, overlapping=8, b_in_a=3)
+        assert kind_of(whole, part, outside, CONFIG)[0] == "overlapping"
+
+
+def test_a_part_heard_all_over_the_whole_has_no_place_in_it_wherever_most_are_close() -> None:
+    whole, part = Sound(9, 3.0), Sound(12, 0.5)
+    counts = {"overlapping": 6, "b_in_a": 6}
+    kept = _company(6, 1.2, 0.05, **counts, b_in_a_ever=7)
+    strewn = _company(6, 1.2, 0.05, **counts, b_in_a_ever=8)
+    assert kind_of(whole, part, kept, CONFIG)[0] == "composite"
+    assert kind_of(whole, part, strewn, CONFIG)[0] == "overlapping"
+
+
+def test_parts_are_counted_at_any_lag() -> None:
+    evidence = PairEvidence({})
+    for lag_ms in (100, 1_200, 1_210, 2_300):
+        evidence.add((0, 3_000_000), (lag_ms * 1_000, lag_ms * 1_000 + 500_000), 100_000)
+    company = Company.of(evidence, 12, 13, 1)
+    assert (company.b_in_a, company.b_in_a_ever, company.a_in_b_ever) == (2, 4, 0)
 
 
 def test_the_whole_is_the_source_whichever_comes_first_in_name() -> None:

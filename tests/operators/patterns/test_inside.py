@@ -1,0 +1,85 @@
+"""A known sound inside a longer known one: found by all occurrences of the whole together."""
+
+import numpy as np
+import pytest
+
+from operators.patterns import Detector
+from operators.patterns.archive import Archive, Span
+from operators.patterns.canvas import NOTHING
+from operators.records import BANDS, FRAME_S, Occurrence
+
+APART = 400
+
+
+def _heard(world, placements, part_snr=30.0, wander_db=1.0):
+    """Wholes with a part at the given rows (None = without), then the part alone, four times.
+
+    Returns:
+        Where else the pattern heard alone was found: number of the whole and row + 20 in it.
+    """
+    part, whole = world.sound(5, 18), world.phrase(4, 10)
+    detector, found, at = Detector("s"), [], 500
+    for n, row in enumerate(placements):
+        placed = [(3, whole, 30.0)]
+        if row is not None:
+            placed.append((3 + row, part, part_snr - wander_db * (n % 3)))
+        found += detector.hear(world.region(at - 3, placed, len(whole) + 12, seed=n, onsets=[3]))
+        at += APART
+    alone = at
+    for n in range(4):
+        found += detector.hear(world.alone(at, part, seed=50 + n))
+        at += APART
+    occurrences = [item for item in found if isinstance(item, Occurrence)]
+    name = next(o.pattern for o in reversed(occurrences) if o.start_s > (alone - 50) * FRAME_S)
+    onsets = {round(o.start_s / FRAME_S) - 500 for o in occurrences if o.pattern == name}
+    return {divmod(onset + 20, APART) for onset in onsets if onset + 500 < alone - 50}
+
+
+def test_a_part_that_keeps_its_place_is_found_in_every_whole_it_was_in(world) -> None:
+    rows = [42, 45, 43, None, 46, 44, 42, 45]
+    inside = {n: row - 20 for n, row in _heard(world, rows)}
+    assert set(inside) == {n for n, row in enumerate(rows) if row is not None}
+    assert all(abs(inside[n] - row) <= 3 for n, row in enumerate(rows) if row is not None)
+
+
+def test_a_part_that_lies_anywhere_is_found_where_it_stands_out(world) -> None:
+    rows = [12, None, 70, None, 38, None, 55]
+    inside = {n: row - 20 for n, row in _heard(world, rows, 32.0)}
+    assert set(inside) == {0, 2, 4, 6}
+    assert all(abs(row - rows[n]) <= 3 for n, row in inside.items())
+
+
+def test_what_keeps_its_place_to_the_frame_is_a_piece_of_the_whole(world) -> None:
+    assert _heard(world, [44] * 8, wander_db=0.0) == set()
+
+
+def test_a_whole_without_the_part_gives_away_nothing(world) -> None:
+    assert _heard(world, [None] * 8) == set()
+
+
+def _span(start: int, level_db: float, frames: int, origin_ns: int = 0) -> Span:
+    return Span(
+        start=start,
+        codes=np.full((frames, BANDS), 255, dtype=np.uint8),
+        top_db=level_db,
+        floor=np.full(BANDS, -60, dtype=np.float32),
+        noise=np.full(BANDS, -58, dtype=np.float32),
+        explained=np.ones((frames, BANDS), dtype=np.bool_),
+        onsets=[],
+        origin_ns=origin_ns,
+    )
+
+
+def test_an_excerpt_reads_on_over_spans_and_silence_and_takes_nothing_for_known() -> None:
+    archive = Archive(1_000, [_span(10, -20.0, 5), _span(15, -30.0, 5), _span(24, -40.0, 5)])
+    canvas = archive.excerpt(8, 27, 0)
+    assert canvas is not None
+    expected = [-60] * 2 + [-20] * 5 + [-30] * 5 + [-60] * 4 + [-40] * 3
+    assert canvas.level[:, 0].tolist() == expected
+    assert (canvas.known == NOTHING).all()
+    assert canvas.start == 8
+
+
+@pytest.mark.parametrize(("first", "origin_ns"), [(0, 0), (15, 0), (11, 7)])
+def test_what_is_not_remembered_is_no_excerpt(first: int, origin_ns: int) -> None:
+    assert Archive(1_000, [_span(10, -20.0, 5)]).excerpt(first, first + 4, origin_ns) is None
