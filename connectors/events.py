@@ -5,6 +5,7 @@ the same objects in their final state. Times ``*_s`` are seconds from the start 
 """
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from operators.records import (
@@ -27,11 +28,11 @@ def _occurrence(item: Occurrence) -> Event:
         "event": "occurrence",
         "stream": item.stream,
         "pattern": item.pattern,
-        "start_s": _seconds(item.start_s),
-        "end_s": _seconds(item.end_s),
+        "start_s": _number(item.start_s),
+        "end_s": _number(item.end_s),
         "start_ns": item.start_ns,
         "score": round(item.score, 4),
-        "emitted_s": _seconds(item.emitted_s),
+        "emitted_s": _number(item.emitted_s),
         "backfilled": item.backfilled,
     }
 
@@ -43,9 +44,9 @@ def _pattern(item: Pattern) -> Event:
         "pattern": item.pattern,
         "name": item.name or None,
         "count": item.count,
-        "first_s": _seconds(item.first_s),
-        "last_s": _seconds(item.last_s),
-        "duration_s": _seconds(item.duration_s),
+        "first_s": _number(item.first_s),
+        "last_s": _number(item.last_s),
+        "duration_s": _number(item.duration_s),
         "status": item.status,
         "into": item.into or None,
     }
@@ -58,15 +59,15 @@ def _relation(item: Relation) -> Event:
         "kind": item.kind,
         "source": item.source,
         "target": item.target,
-        "lag_s": _seconds(item.lag_s),
-        "lag_sd_s": _seconds(item.lag_sd_s),
-        "period_s": _seconds(item.period_s),
+        "lag_s": _number(item.lag_s),
+        "lag_sd_s": _number(item.lag_sd_s),
+        "period_s": _number(item.period_s),
         "support": item.support,
-        "probability": _ratio(item.probability),
-        "lift": _ratio(item.lift),
+        "probability": _number(item.probability),
+        "lift": _number(item.lift),
         "q": item.q,
-        "first_s": _seconds(item.first_s),
-        "last_s": _seconds(item.last_s),
+        "first_s": _number(item.first_s),
+        "last_s": _number(item.last_s),
         "indirect": item.indirect,
     }
     if item.withdrawn:
@@ -78,8 +79,8 @@ def _novel(item: Novel) -> Event:
     return {
         "event": "novel",
         "stream": item.stream,
-        "start_s": _seconds(item.start_s),
-        "end_s": _seconds(item.end_s),
+        "start_s": _number(item.start_s),
+        "end_s": _number(item.end_s),
     }
 
 
@@ -91,7 +92,7 @@ def _failure(item: Failure) -> Event:
         "reason": item.reason,
         "detail": item.detail,
         "remedy": item.remedy,
-        "start_s": _seconds(item.start_s),
+        "start_s": _number(item.start_s),
     }
 
 
@@ -107,7 +108,7 @@ def _window(stream: str, index: int, space: str, verdict: str, reason: str) -> E
     return {
         "event": "window",
         "stream": stream,
-        "start_s": _seconds(to_s(index)),
+        "start_s": _number(to_s(index)),
         "space": space,
         "verdict": verdict,
         "reason": reason or None,
@@ -124,12 +125,8 @@ def _breaker(item: BreakerTransition) -> Event:
     }
 
 
-def _seconds(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _ratio(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _number(value: float | None) -> float | None:
+    return round(value, 4) if value is not None and isfinite(value) else None
 
 
 _EVENTS: dict[type, Callable[[Any], Event]] = {

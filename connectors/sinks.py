@@ -6,7 +6,7 @@ announced at least once. Unit of parallelism: one part a process.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from bytewax.outputs import (
     DynamicSink,
@@ -32,7 +32,7 @@ class _EventPart(StatelessSinkPartition[tuple[str, object]]):
 
 
 class EventSink(DynamicSink[tuple[str, object]]):
-    """Hands every record to ``announce`` once, in order."""
+    """Hands every record to ``announce``, in order; again what follows the last snapshot."""
 
     def __init__(self, announce: Callable[[object], None]) -> None:
         self._announce = announce
@@ -51,8 +51,9 @@ class _StorePart(StatefulSinkPartition[Any, int]):
     made durable without its results would lose them.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fail: Callable[[Exception], NoReturn]) -> None:
         self._store = store
+        self._fail = fail
         self._held: list[Any] = []
 
     def write_batch(self, values: list[Any]) -> None:
@@ -61,11 +62,16 @@ class _StorePart(StatefulSinkPartition[Any, int]):
 
     def snapshot(self) -> int:
         if not self._offer():
-            raise StoreUnwritable(
-                f"{self._store.folder} takes nothing more: free space on that disk and listen "
-                "again (with --recovery the run goes on where it was)"
+            self._fail(
+                StoreUnwritable(
+                    f"{self._store.folder} takes nothing more: free space on that disk and listen "
+                    "again (with --recovery the run goes on where it was)"
+                )
             )
-        self._store.sync()
+        try:
+            self._store.sync()
+        except StoreUnwritable as error:
+            self._fail(error)
         return 0
 
     def _offer(self) -> bool:
@@ -75,10 +81,16 @@ class _StorePart(StatefulSinkPartition[Any, int]):
 
 
 class StoreSink(FixedPartitionedSink[Any, int]):
-    """Appends what is kept to the spool; never waits for the store behind it."""
+    """Appends to the spool; never waits for the store behind it.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: what is kept goes there.
+        fail: ends the run with an error, from within a callback.
+    """
+
+    def __init__(self, store: Store, fail: Callable[[Exception], NoReturn]) -> None:
         self._store = store
+        self._fail = fail
 
     def list_parts(self) -> list[str]:
         """One part: one spool a process."""
@@ -87,4 +99,4 @@ class StoreSink(FixedPartitionedSink[Any, int]):
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _StorePart:
         """The spool knows its own position; nothing is resumed from the flow."""
         del step_id, for_part, resume_state
-        return _StorePart(self._store)
+        return _StorePart(self._store, self._fail)

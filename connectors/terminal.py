@@ -6,9 +6,8 @@ sees goes to stderr. A reader that went away (``| head``) asks the run to stop, 
 
 import json
 import os
-import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -48,8 +47,33 @@ class Announcements:
         return True
 
 
+class PipedConsole(Console):
+    """A console whose reader may go away: then ``gone`` is called once, and nothing is raised."""
+
+    def __init__(self, *, stderr: bool = False, gone: Callable[[], None]) -> None:
+        super().__init__(stderr=stderr)
+        self._gone = gone
+
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more."""
+        self.quiet = True
+        silence(self.file)
+        self._gone()
+
+
+def silence(out: IO[str]) -> None:
+    """Let what is still buffered for ``out`` go nowhere: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out.fileno())
+    os.close(nowhere)
+
+
 class JsonLines:
-    """One JSON object a line on ``out``."""
+    """One JSON object a line on ``out``, in ASCII, so that any terminal can take it.
+
+    Attributes:
+        lost: why ``out`` takes nothing more (a full disk), where that was not its reader's wish.
+    """
 
     def __init__(
         self, out: TextIO, *, windows: bool, gone: Callable[[], None], quiet: bool = False
@@ -59,6 +83,7 @@ class JsonLines:
         self._announcements = Announcements(windows=windows)
         self._gone = gone
         self._open = True
+        self.lost: OSError | None = None
 
     def __call__(self, item: object) -> None:
         """Print a record, if it is announced."""
@@ -72,11 +97,12 @@ class JsonLines:
         if not self._open:
             return
         try:
-            self._out.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+            self._out.write(json.dumps(event, allow_nan=False) + "\n")
             self._out.flush()
-        except BrokenPipeError:
+        except OSError as error:
             self._open = False
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.lost = None if isinstance(error, BrokenPipeError) else error
+            silence(self._out)
             self._gone()
 
 

@@ -40,7 +40,8 @@ def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataf
     kin = steps.join("kinship", op.merge("lanes", found, *embedded), station)
     # (stream, Centroid | Relation | Failure)
 
-    everything = op.merge("everything", frames, heard, found, related, *embedded, kin)
+    failed = steps.failures("failed", op.merge("read", frames, heard))
+    everything = op.merge("everything", failed, found, related, *embedded, kin)
     op.output("events", everything, EventSink(station.announce))
-    op.output("store", everything, StoreSink(station.store))
+    op.output("store", everything, StoreSink(station.store, station.fail))
     return flow

@@ -55,41 +55,47 @@ class OneStream(StatefulBatchLogic[Item, Item, State]):
             return self._hears.hear(item)
         except Exception as error:
             _log.debug("%s failed on %s", self._stage, item.stream, exc_info=True)
-            return [_left_out(self._stage, item.stream, error)]
+            return _left_out(self._stage, item, error)
 
     @override
     def snapshot(self) -> State:
         return self._hears.snapshot() if self._hears is not None else {}
 
 
-def _left_out(stage: str, stream: str, error: Exception) -> Failure:
-    return Failure(
-        stream=stream,
+def _left_out(stage: str, item: Item, error: Exception) -> list[Item]:
+    """What stands for an item that raised; the end of a stream is passed on all the same."""
+    failure = Failure(
+        stream=item.stream,
         stage=stage,
         reason="error",
-        detail=f"{stage} left out an item of {stream}: {type(error).__name__}: {error}",
+        detail=f"{stage} left out an item of {item.stream}: {type(error).__name__}: {error}",
         remedy="the stream goes on without it; please report this line",
         start_s=0.0,
     )
+    if isinstance(item, Frame) and item.last:
+        return [failure, StreamEnd(item.stream, item.index + len(item.samples), item.origin_ns)]
+    return [failure, item] if isinstance(item, StreamEnd) else [failure]
 
 
 def restored(
     stage: str, station: Station, restore: Callable[[State], R], resume: State | None
 ) -> R | None:
-    """What a snapshot holds; one that cannot be read ends the run, not the process."""
+    """What a snapshot holds.
+
+    One that cannot be read ends the run before anything is made durable: an empty state written
+    over a good one would be worse than no answer.
+    """
     if not resume:
         return None
     try:
         return restore(resume)
     except Exception as error:
-        _log.debug("%s cannot be restored", stage, exc_info=True)
-        station.end(
+        station.fail(
             GrymError(
                 f"the recovery state of {stage} cannot be used ({type(error).__name__}: {error}): "
                 "listen with a new recovery folder"
             )
         )
-        return None
 
 
 class Segmenting:
@@ -191,7 +197,7 @@ class Discovering(StatefulBatchLogic[Item, Item, State]):
         return Aside(
             discovering(detector),
             self._station.aside,
-            lambda item, error: _left_out("patterns", item.stream, error),
+            lambda item, error: _left_out("patterns", item, error),
         )
 
     def _submit(self, item: Item) -> None:
@@ -216,9 +222,6 @@ class Inferring(StatefulBatchLogic[Item, Item, State]):
     def __init__(self, lane: Inference, station: Station) -> None:
         self._lane = lane
         self._station = station
-        # Long enough for a full queue of calls that all end at their deadline.
-        calls = 1 + lane.config.capacity // lane.config.max_batch
-        self._drain_s = lane.config.deadline_s * calls
 
     @override
     def on_batch(self, values: list[Item]) -> tuple[Iterable[Item], bool]:
@@ -233,7 +236,10 @@ class Inferring(StatefulBatchLogic[Item, Item, State]):
 
     @override
     def on_eof(self) -> tuple[Iterable[Item], bool]:
-        return self._lane.drain(self._drain_s), StatefulBatchLogic.RETAIN
+        out: list[Item] = []
+        while self._lane.busy:  # every call ends, at the latest at its deadline
+            out += self._lane.drain(self._lane.config.deadline_s)
+        return out, StatefulBatchLogic.RETAIN
 
     @override
     def notify_at(self) -> datetime | None:

@@ -7,54 +7,93 @@ else is refused in one line, because it would silently lose or mix state.
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from connectors.locks import FileLock
 from flows.errors import GrymError, UsageError
 from flows.settings import Settings
 
 _VERSION = 1
 _MANIFEST = "grym.json"
+_LOCK = "grym.lock"
 
 
-def prepare(folder: Path, settings: Settings) -> RecoveryConfig:
-    """Open the folder of an earlier run, or make a new one.
+@contextmanager
+def opened(
+    folder: Path, settings: Settings, streams: Mapping[str, str]
+) -> Iterator[RecoveryConfig]:
+    """Hold the folder of an earlier run, or a new one, while the run lasts.
+
+    Args:
+        folder: made with its parents where it is missing.
+        settings: of this run.
+        streams: stream id -> what it is read from. An earlier run's must all be among them, as
+            they were; new ones may join.
 
     Raises:
         UsageError: the folder belongs to another kind of run, or holds something else.
-        GrymError: it cannot be written.
+        GrymError: it cannot be written, or another run has it.
     """
-    wanted = _manifest(settings)
+    wanted = _manifest(settings, streams)
+    lock = FileLock(folder / _LOCK)
     try:
         if not folder.exists() or not any(folder.iterdir()):
             _make(folder, wanted)
         else:
             _check(folder, wanted)
+        held = lock.acquire()
+        if held:
+            _write(folder, wanted)
     except OSError as error:
         raise GrymError(
             f"recovery folder {folder} cannot be used: {error.strerror}; "
             "name a folder that can be written"
         ) from None
-    return RecoveryConfig(str(folder))
+    if not held:
+        raise GrymError(
+            f"recovery folder {folder} is in use by another run: wait for it to end, or name "
+            "another folder"
+        )
+    try:
+        yield RecoveryConfig(str(folder))
+    finally:
+        lock.release()
 
 
-def _manifest(settings: Settings) -> dict[str, object]:
+def _manifest(settings: Settings, streams: Mapping[str, str]) -> dict[str, Any]:
     cut = settings.listen
     return {
         "version": _VERSION,
+        "streams": {name: _place(target) for name, target in streams.items()},
+        "store": _place(settings.store.uri),
         "models": list(cut.models),
         "window_s": cut.window_s,
         "hop_s": cut.hop_s,
     }
 
 
-def _make(folder: Path, manifest: dict[str, object]) -> None:
+def _place(target: str) -> str:
+    return target if "://" in target else str(Path(target).absolute())
+
+
+def _write(folder: Path, manifest: dict[str, Any]) -> None:
+    """Replace the manifest whole; new streams may have joined."""
+    aside = folder / f"{_MANIFEST}.new"
+    aside.write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+    aside.replace(folder / _MANIFEST)
+
+
+def _make(folder: Path, manifest: dict[str, Any]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         init_db_dir(aside, 1)
-        (aside / _MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+        _write(aside, manifest)
         if folder.exists():
             folder.rmdir()
         aside.replace(folder)
@@ -63,7 +102,7 @@ def _make(folder: Path, manifest: dict[str, object]) -> None:
         raise
 
 
-def _check(folder: Path, wanted: dict[str, object]) -> None:
+def _check(folder: Path, wanted: dict[str, Any]) -> None:
     path = folder / _MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -71,10 +110,15 @@ def _check(folder: Path, wanted: dict[str, object]) -> None:
         raise UsageError(
             f"{folder} is not a recovery folder of grym: name an empty or a new folder"
         ) from None
-    differing = [key for key in wanted if found.get(key) != wanted[key]]
-    if differing:
-        key = differing[0]
-        raise UsageError(
-            f"recovery folder {folder} belongs to a run with {key} = {found.get(key)}, this one "
-            f"has {key} = {wanted[key]}: use the same settings or another folder"
-        )
+    for key, value in wanted.items():
+        if key != "streams" and found.get(key) != value:
+            raise UsageError(
+                f"recovery folder {folder} belongs to a run with {key} = {found.get(key)}, this "
+                f"one has {key} = {value}: use the same settings or another folder"
+            )
+    for name, target in found["streams"].items():
+        if wanted["streams"].get(name) != target:
+            raise UsageError(
+                f"recovery folder {folder} belongs to a run that hears {name}={target}: name that "
+                "source again, or use another folder"
+            )

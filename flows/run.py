@@ -4,6 +4,7 @@ A signal sets a flag; sources then end, what is in flight drains, the last snaps
 the store catches up. Invariant: whatever is refused is refused before the first frame is read.
 """
 
+import logging
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeGuard
 
+from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
 from connectors import otlp
@@ -32,6 +34,12 @@ from flows.station import Station, credit_for, limits_of, load_models
 from operators.ledger import Ledger, Usage
 from operators.records import Failure, Verdict
 
+_log = logging.getLogger(__name__)
+
+_ENDED_AT_ONCE = (
+    b"grym: ended at once; what was not stored yet lies in the spool, and with --recovery "
+    b"listening goes on from the last snapshot\n"
+)
 _SWITCH_INTERVAL_S = 2e-4
 """Of the interpreter: with the default of 5 ms a busy model thread delays the worker."""
 
@@ -69,9 +77,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Announcer:
-    """Every record once: counted, kept as a dead letter where it failed, shown.
+    """Every record that leaves the flow: counted, kept where it failed, shown.
 
-    Called by the worker and, for rows the store refused, by the writer: one at a time.
+    Called by the worker and, for rows the store refused, by the writer: one at a time. Whatever
+    goes wrong with showing ends the showing, not the listening.
     """
 
     ledger: Ledger
@@ -84,7 +93,14 @@ class _Announcer:
             self.ledger.note(item)
             if self.letters is not None and _is_letter(item):
                 self.letters.append(item)
-            self.view(item)
+            try:
+                self.view(item)
+            except Exception:
+                _log.warning("a record could not be shown: %r", item, exc_info=True)
+
+    def close(self) -> None:
+        if self.letters is not None:
+            self.letters.close()
 
 
 def _is_letter(item: object) -> TypeGuard[Failure | Verdict]:
@@ -109,30 +125,39 @@ def run(
         opened.enter_context(_signals(stop))
         models = load_models(settings, say)
         announce = _Announcer(Ledger(), view)
+        opened.callback(announce.close)
         store = _store(settings, announce)
         opened.callback(store.close)
         announce.letters = DeadLetters(store.folder / "dead-letters.jsonl")
-        opened.callback(announce.letters.close)
         opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
         station = Station(
             settings, models, store, credit_for(settings), announce, announce.ledger, stop
         )
         opened.callback(station.close)
-        return _flow(station, specs, request)
+        opened.enter_context(station.stderr)
+        kept = None
+        if request.recovery is not None:
+            streams = {spec.name: spec.target for spec in specs}
+            kept = opened.enter_context(recovery.opened(request.recovery, settings, streams))
+        return _flow(station, specs, request, kept)
 
 
-def _flow(station: Station, specs: Sequence[SourceSpec], request: Request) -> Outcome:
+def _flow(
+    station: Station,
+    specs: Sequence[SourceSpec],
+    request: Request,
+    kept: RecoveryConfig | None,
+) -> Outcome:
     meter = _Meter()
     cut = station.settings.listen
     sources = Sources(
         specs,
-        credit=station.admission,
+        credit=station,
         speed=cut.speed,
         frame_ms=cut.frame_ms,
         start_ns=request.start_ns,
         stop=station.stop.is_set,
     )
-    kept = recovery.prepare(request.recovery, station.settings) if request.recovery else None
     if request.progress is not None:
         request.progress(sources)
     interval_s = sys.getswitchinterval()
@@ -143,6 +168,8 @@ def _flow(station: Station, specs: Sequence[SourceSpec], request: Request) -> Ou
             epoch_interval=timedelta(seconds=cut.epoch_s),
             recovery_config=kept,
         )
+    except Exception as error:
+        raise station.trouble or error from None
     finally:
         sys.setswitchinterval(interval_s)
     stored = station.store.drain(station.settings.store.drain_s)
@@ -200,22 +227,21 @@ class _Meter:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """While open, the first SIGINT or SIGTERM asks to stop; a second one acts as it always did."""
+    """While open, the first SIGINT or SIGTERM asks to stop; a second one ends the process."""
 
-    def ask(number: int, _frame: FrameType | None) -> None:
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os.write(2, _ENDED_AT_ONCE)
+            os._exit(130)
         stop.set()
-        signal.signal(number, before[number])
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: dict[int, signal._HANDLER] = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    for number in before:
-        signal.signal(number, ask)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, ask) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

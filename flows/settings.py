@@ -5,13 +5,22 @@ the expected form; a secret is never printed.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,6 +32,8 @@ from flows.errors import UsageError
 
 ENV_PREFIX = "GRYM_"
 _CONFIG_VARIABLE = "GRYM_CONFIG"
+_SERVERS = ("http://", "https://", "tcp://", "unix:")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 
 
 class _Section(BaseModel):
@@ -47,7 +58,7 @@ class StoreSettings(_Section):
     @field_validator("uri")
     @classmethod
     def _uri(cls, value: str) -> str:
-        if "://" in value or value.endswith(".db"):
+        if value.startswith(_SERVERS) or (value.endswith(".db") and "://" not in value):
             return value
         raise ValueError("expected a path ending in .db or a URI such as http://127.0.0.1:19530")
 
@@ -98,6 +109,15 @@ class ListenSettings(_Section):
     hop_s: float = Field(0.5, ge=0.05, le=10)
     epoch_s: float = Field(2.0, ge=0, description="how often state is made durable")
 
+    @model_validator(mode="after")
+    def _hop(self) -> Self:
+        if self.hop_s > self.window_s:
+            raise ValueError(
+                f"hop_s = {self.hop_s} is longer than window_s = {self.window_s}: audio between "
+                "windows would never be embedded"
+            )
+        return self
+
     @field_validator("models")
     @classmethod
     def _models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,6 +141,7 @@ class Settings(BaseSettings):
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
+    log: Literal["debug", "info", "warning", "error"] = "warning"
 
     @classmethod
     def settings_customise_sources(
@@ -135,9 +156,16 @@ class Settings(BaseSettings):
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
+    @property
+    def shown_uri(self) -> str:
+        """The store's URI as it may be shown: without credentials."""
+        return _CREDENTIALS.sub("***@", self.store.uri)
+
     def masked(self) -> dict[str, Any]:
         """The effective settings as plain data, secrets masked."""
-        return self.model_dump(mode="json")
+        plain = self.model_dump(mode="json")
+        plain["store"]["uri"] = self.shown_uri
+        return plain
 
 
 def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -185,7 +213,16 @@ def _environment() -> dict[str, Any]:
     try:
         return EnvSettingsSource(Settings)()
     except Exception as error:  # pydantic-settings raises its own, unexported class
-        raise UsageError(f"environment: {error}") from None
+        raise UsageError(
+            f"environment: {error}; lists and tables are written as JSON, such as "
+            """GRYM_LISTEN__MODELS='["logmel"]'"""
+        ) from None
+
+
+def _variable(name: str) -> str:
+    annotation = Settings.model_fields[name].annotation
+    section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return f"{ENV_PREFIX}{name.upper()}{'__...' if section else ''}"
 
 
 def _without_none(layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
 from connectors import weights
+from connectors.stderr import Hush
 from connectors.store import Store
 from flows.errors import GrymError, UsageError
 from flows.settings import Settings
@@ -26,20 +28,6 @@ _REGIONS = 16
 """Regions out at once (at most 40 kB each); more would only grow latency."""
 _CREDIT_BATCHES = 3
 """Windows out at once, in batches: two keep a model busy, the third bridges an epoch's end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Whether replayable sources may deliver: credit in both lanes, and room in the spool."""
-
-    windows: Credit
-    regions: Credit
-    store: Store
-
-    @property
-    def available(self) -> bool:
-        """True while what is cut now would find its place in every buffer behind it."""
-        return self.windows.available and self.regions.available and not self.store.full
 
 
 @dataclass(slots=True)
@@ -61,16 +49,23 @@ class Station:
     announce: Callable[[object], None]
     ledger: Ledger = field(default_factory=Ledger)
     stop: threading.Event = field(default_factory=threading.Event)
-    trouble: GrymError | None = None
+    trouble: Exception | None = None
+    stderr: Hush = field(default_factory=Hush)
     regions: Credit = field(default_factory=lambda: Credit(_REGIONS))
     aside: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="discovery")
     )
 
     @property
-    def admission(self) -> Admission:
-        """What replayable sources ask before they deliver."""
-        return Admission(self.credit, self.regions, self.store)
+    def available(self) -> bool:
+        """What replayable sources ask: whether all they deliver finds its place downstream.
+
+        That is credit in both lanes and room in the spool. A store that has given up for good
+        ends the run, because waiting for it would never end.
+        """
+        if self.store.failed:
+            self.end(GrymError(self.store.failed))
+        return self.credit.available and self.regions.available and not self.store.full
 
     def close(self) -> None:
         """Let the thread of discovery end."""
@@ -80,6 +75,17 @@ class Station:
         """Ask the run to stop because it cannot go on."""
         self.trouble = self.trouble or error
         self.stop.set()
+
+    def fail(self, error: Exception) -> NoReturn:
+        """End the run from within a callback, before anything more is made durable.
+
+        Raises:
+            Exception: ``error``; the engine's own report of it is silenced.
+        """
+        self.trouble = self.trouble or error
+        self.stop.set()
+        self.stderr.hush()
+        raise error
 
     def inference(self, model: Model, resume: dict[str, object] | None) -> Inference:
         """The lane of one model; what a snapshot held in flight takes its credit again."""
@@ -102,7 +108,10 @@ def limits_of(settings: Settings) -> InferenceConfig:
             capacity=settings.infer.queue_windows,
             max_batch=settings.infer.max_batch,
             deadline_s=settings.infer.deadline_s,
-            breaker=BreakerConfig(**settings.breaker.model_dump()),
+            breaker=BreakerConfig(
+                **settings.breaker.model_dump(),
+                trial_timeout_s=2 * settings.infer.deadline_s,
+            ),
         )
     except ValueError as error:
         raise UsageError(f"setting {error}") from None

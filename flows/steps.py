@@ -27,6 +27,7 @@ from operators.kinship import Kinship
 from operators.models.protocol import Model
 from operators.records import (
     Embedding,
+    Failure,
     Frame,
     Occurrence,
     Pattern,
@@ -70,6 +71,12 @@ def segment(step_id: str, frames: Items, station: Station, window_s: float, hop_
         lambda stream: Segmenting(Segmenter(stream, window_s=window_s, hop_s=hop_s), station),
         lambda state: Segmenting(Segmenter.restore(state), station),
     )
+
+
+@operator
+def failures(step_id: str, up: Items) -> Items:
+    """Only what failed: audio goes no further than to those who hear it."""
+    return op.filter_value("failures", up, lambda item: isinstance(item, Failure))
 
 
 @operator

@@ -39,7 +39,7 @@ class Hears(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Heard:
     results: list[Item]
-    state: State
+    state: State | None
 
 
 class Aside:
@@ -48,11 +48,11 @@ class Aside:
     Args:
         hears: the operator; from now on touched by the executor's thread only.
         executor: runs one task at a time.
-        failed: makes the result that stands for an item whose hearing raised.
+        failed: makes the results that stand for an item whose hearing raised.
     """
 
     def __init__(
-        self, hears: Hears, executor: Executor, failed: Callable[[Item, Exception], Item]
+        self, hears: Hears, executor: Executor, failed: Callable[[Item, Exception], list[Item]]
     ) -> None:
         self._hears = hears
         self._executor = executor
@@ -80,7 +80,7 @@ class Aside:
         while self._waiting and self._waiting[0][1].done():
             item, future = self._waiting.popleft()
             heard = future.result()
-            self._state = heard.state
+            self._state = heard.state or self._state
             out.append((item, heard.results))
         return out
 
@@ -97,8 +97,11 @@ class Aside:
         try:
             results = self._hears.hear(item)
         except Exception as error:
-            results = [self._failed(item, error)]
-        return _Heard(results, self._hears.snapshot())
+            results = self._failed(item, error)
+        try:
+            return _Heard(results, self._hears.snapshot())
+        except Exception as error:
+            return _Heard(results + self._failed(item, error), None)
 
 
 def unpack(state: State) -> tuple[State, list[Item]]:

@@ -18,7 +18,6 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
-    StreamEnd,
     Verdict,
     to_s,
 )
@@ -31,7 +30,7 @@ _LATENCY_BINS = 7 * _BINS_PER_DECADE  # 0.1 ms to 1,000 s
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the process cost: wall seconds, CPU seconds (children included), cores, peak RSS."""
+    """What this process cost: wall seconds, CPU seconds, cores, peak memory."""
 
     elapsed_s: float
     cpu_s: float
@@ -49,7 +48,6 @@ class Ledger:
         self.reasons: Counter[str] = Counter()
         self.breaker_opens = 0
         self.failed_sources: set[str] = set()
-        self.ended: dict[str, float] = {}
         self.occurrences = 0
         self._patterns: set[str] = set()
         self._relations: set[str] = set()
@@ -83,8 +81,6 @@ class Ledger:
                 self.failed_sources.add(stream)
             case BreakerTransition(to_state="open"):
                 self.breaker_opens += 1
-            case StreamEnd(stream=stream, index=index):
-                self.ended[stream] = to_s(index)
 
     def acknowledged(self, latencies_s: Iterable[float]) -> None:
         """Latencies of windows whose upsert was acknowledged (called by the store's writer)."""
@@ -123,4 +119,5 @@ class Ledger:
             "rss_mb": round(usage.rss_mb, 1),
             "breaker_opens": self.breaker_opens,
             "sources_failed": len(self.failed_sources),
+            "reasons": dict(sorted(self.reasons.items())),
         }

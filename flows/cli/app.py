@@ -5,8 +5,9 @@ Exit status: 0 done (Ctrl-C and SIGTERM included), 1 it could not go on, 2 usage
 (``GRYM_LOG=debug`` shows where it came from).
 """
 
+import errno
+import io
 import logging
-import os
 import sys
 
 import typer
@@ -14,6 +15,7 @@ from typer.main import get_command
 
 from connectors.milvus.errors import StoreError
 from connectors.sources import SourceError
+from connectors.terminal import silence
 from flows.cli import asking, configuring, listening, models
 from flows.errors import GrymError, UsageError
 from operators.models.protocol import ModelConfigError, ModelError, UnknownModelError
@@ -45,25 +47,32 @@ models.add_to(app)
 configuring.add_to(app)
 
 
-def main() -> None:
-    """Entry point of the ``grym`` command."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name must not end a run
     try:
         outcome = get_command(app).main(arguments, prog_name="grym", standalone_mode=False)
     except typer.Exit as stop:
         return stop.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 0
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        return _unwritable(error)
     except Exception as error:
         return _failed(error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _unwritable(error: OSError) -> int:
+    """A reader that went away is no error; a full disk behind stdout is."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC):
+        return _failed(error)
+    silence(sys.stdout)
+    if error.errno == errno.EPIPE:
+        return 0
+    return _told("stdout takes nothing more: no space left; make room there", 1)
 
 
 def _failed(error: Exception) -> int:

@@ -6,7 +6,7 @@ process. Invariant: with ``--json`` they print the objects ``listen`` prints, in
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +22,12 @@ from flows.cli.options import (
     SinceOption,
     StoreOption,
     StreamOption,
+    settings_of,
 )
 from flows.cli.tables import table
 from flows.errors import UsageError
 from flows.search import vectors_of
-from flows.settings import Settings, load
+from flows.settings import Settings
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNIT_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -50,7 +51,7 @@ def patterns(
 ) -> None:
     """List the sounds that recur."""
     age_s = _age_s(since)
-    with _queries(load(config, {"store": {"uri": store}})) as queries:
+    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
         rows = queries.patterns(stream=stream, since_s=age_s, limit=limit)
     columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status")
     _print(rows, columns, "patterns", as_json=as_json)
@@ -66,7 +67,7 @@ def occurrences(
 ) -> None:
     """List when each pattern was heard."""
     age_s = _age_s(since)
-    with _queries(load(config, {"store": {"uri": store}})) as queries:
+    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
         rows = queries.occurrences(stream=stream, since_s=age_s, limit=limit)
     _print(rows, ("stream", "start_s", "end_s", "pattern", "score"), "occurrences", as_json=as_json)
 
@@ -81,7 +82,7 @@ def relations(
 ) -> None:
     """List how patterns relate, with the evidence."""
     age_s = _age_s(since)
-    with _queries(load(config, {"store": {"uri": store}})) as queries:
+    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
         rows = queries.relations(stream=stream, since_s=age_s, limit=limit)
     columns = ("stream", "kind", "source", "target", "lag_s", "period_s", "support", "lift")
     _print(rows, columns, "relations", as_json=as_json)
@@ -105,7 +106,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find where something like a clip was heard, best first."""
-    settings = load(config, {"store": {"uri": store}})
+    settings = settings_of(config, {"store": {"uri": store}})
     if (like is None) == (text is None):
         raise UsageError("search needs one of --like CLIP or --text WORDS")
     if like is None:
@@ -114,22 +115,9 @@ def search(
     age_s = _age_s(since)
     with _queries(settings) as queries:
         space, vectors = vectors_of(like, name, settings)
-        rows = _best(
-            row
-            for vector in vectors
-            for row in queries.search(vector, space, stream=stream, since_s=age_s, limit=limit)
-        )
+        rows = queries.search(vectors, space, stream=stream, since_s=age_s, limit=limit)
     columns = ("score", "stream", "start_s", "end_s", "pattern")
-    _print(rows[:limit], columns, f"heard like {like.name}", as_json=as_json)
-
-
-def _best(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    best: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in rows:
-        key = (row["stream"], row["start_ns"])
-        if key not in best or row["score"] > best[key]["score"]:
-            best[key] = row
-    return sorted(best.values(), key=lambda row: (-row["score"], row["stream"], row["start_ns"]))
+    _print(rows, columns, f"heard like {like.name}", as_json=as_json)
 
 
 def _queries(settings: Settings) -> Queries:
@@ -157,7 +145,7 @@ def _print(
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
-    shown = table(title if rows else f"no {title} yet", columns)
+    shown = table(title if rows else f"nothing found: {title}", columns)
     for row in rows:
         shown.add_row(*(_cell(column, row.get(column)) for column in columns))
     return shown

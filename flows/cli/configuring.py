@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from flows.cli.options import settings_of
 from flows.cli.tables import table
-from flows.settings import load
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def config(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Print the effective settings: flags over GRYM_* over TOML over defaults."""
-    effective = load(file).masked()
+    effective = settings_of(file).masked()
     if as_json:
         typer.echo(json.dumps(effective))
         return

@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from connectors.terminal import JsonLines, ReadableLines
+from connectors.terminal import JsonLines, PipedConsole, ReadableLines
 from flows import demo as demo_scene
 from flows.cli import show
-from flows.cli.options import ConfigOption, JsonOption, StoreOption
-from flows.errors import UsageError
-from flows.run import Request, View, run
-from flows.settings import load
+from flows.cli.options import ConfigOption, JsonOption, StoreOption, settings_of
+from flows.errors import GrymError, UsageError
+from flows.run import Request, run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,11 +36,11 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Listen to a synthesised scene of five minutes and hold what was found against the truth."""
-    settings = load(config, {"store": {"uri": store}})
-    console = Console(stderr=as_json)
+    settings = settings_of(config, {"store": {"uri": store}})
     stop = threading.Event()
-    view: View = _view(console, stop, as_json=as_json, windows=False, quiet=not as_json)
-    with show.progress(settings) as shown:
+    console = PipedConsole(stderr=as_json, gone=stop.set)
+    view = _view(console, stop, as_json=as_json, windows=False, quiet=not as_json)
+    with show.progress(settings, console, as_json=as_json) as shown:
         heard = demo_scene.demo(settings, seed, out, view, shown.say, stop, shown.follow)
     if as_json:
         view.event(heard.score.as_event())
@@ -49,7 +48,7 @@ def demo(
         show.patterns_found(console, heard)
         show.relations_found(console, heard)
         show.what_next(console, heard, settings, seed, out)
-    _close(console, view, heard.outcome.summary, heard.outcome.notes, as_json=as_json)
+    _close(console, view, heard.outcome.summary, heard.outcome.notes)
     raise typer.Exit(heard.outcome.exit_status)
 
 
@@ -86,7 +85,7 @@ def listen(
     ] = False,
 ) -> None:
     """Listen to files and folders: which sounds recur, and how they relate."""
-    settings = load(
+    settings = settings_of(
         config,
         {
             "store": {"uri": store},
@@ -97,10 +96,10 @@ def listen(
             },
         },
     )
-    console = Console(stderr=as_json)
     stop = threading.Event()
-    view: View = _view(console, stop, as_json=as_json, windows=windows, quiet=quiet)
-    with show.progress(settings) as shown:
+    console = PipedConsole(stderr=as_json, gone=stop.set)
+    view = _view(console, stop, as_json=as_json, windows=windows, quiet=quiet)
+    with show.progress(settings, console, as_json=as_json) as shown:
         request = Request(
             sources=sources,
             recovery=recovery,
@@ -108,7 +107,7 @@ def listen(
             progress=shown.follow,
         )
         outcome = run(settings, request, view, shown.say, stop)
-    _close(console, view, outcome.summary, outcome.notes, as_json=as_json)
+    _close(console, view, outcome.summary, outcome.notes)
     raise typer.Exit(outcome.exit_status)
 
 
@@ -122,18 +121,18 @@ def _view(
 
 def _close(
     console: Console,
-    view: View,
+    view: JsonLines | ReadableLines,
     summary: dict[str, object],
     notes: tuple[str, ...],
-    *,
-    as_json: bool,
 ) -> None:
     for note in notes:
         Console(stderr=True).print(note, highlight=False, soft_wrap=True)
-    if as_json:
-        view.event(summary)
-    else:
+    if isinstance(view, ReadableLines):
         show.summary(console, summary)
+        return
+    view.event(summary)
+    if view.lost is not None:
+        raise GrymError(f"stdout takes nothing more: {view.lost.strerror}; make room there")
 
 
 def _start_ns(text: str | None) -> int:

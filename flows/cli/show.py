@@ -3,6 +3,7 @@
 Invariant: progress is drawn only on a terminal; tables show final states.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from connectors.sources import Sources
 from flows.cli.tables import table
 from flows.demo import Heard
-from flows.settings import Settings
+from flows.settings import Settings, StoreSettings
 from operators.records import Pattern, Relation
 
 
@@ -26,7 +27,7 @@ class Shown:
 
     bar: Progress
     task: TaskID
-    store: str
+    settings: Settings
     sources: Sources | None = None
 
     def say(self, line: str) -> None:
@@ -35,7 +36,8 @@ class Shown:
 
     def follow(self, sources: Sources) -> None:
         """Everything is open: say where it goes, and follow how far the sources are."""
-        self.bar.console.print(f"store  {self.store}", highlight=False, soft_wrap=True)
+        where = self.bar.console if not self.bar.disable else Console(stderr=True)
+        where.print(f"store  {self.settings.shown_uri}", highlight=False, soft_wrap=True)
         self.sources = sources
         self.say("listening")
 
@@ -66,19 +68,21 @@ class _Following(Progress):
 
 
 @contextmanager
-def progress(settings: Settings) -> Iterator[Shown]:
-    """A progress line on a terminal's stderr; elsewhere only where the store lies."""
-    console = Console(stderr=True)
+def progress(settings: Settings, console: Console, *, as_json: bool = False) -> Iterator[Shown]:
+    """A progress line where lines are shown, so that they do not run into one another.
+
+    With JSON it goes to a terminal's stderr, unless stdout is that terminal too; without a
+    terminal there is none, and only where the store lies is said, on stderr.
+    """
+    drawn = console.is_terminal and not (as_json and sys.stdout.isatty())
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f} s of audio"),
         TimeElapsedColumn(),
     )
-    with _Following(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        shown = Shown(bar, bar.add_task("opening", total=None), settings.store.uri)
+    with _Following(*columns, console=console, transient=True, disable=not drawn) as bar:
+        shown = Shown(bar, bar.add_task("opening", total=None), settings)
         bar.shown = shown
         yield shown
 
@@ -108,7 +112,7 @@ def patterns_found(console: Console, heard: Heard) -> None:
 def relations_found(console: Console, heard: Heard) -> None:
     """The relations of a demo that hold at its end, in the planted sounds' names where known."""
     final: dict[str, Relation] = {item.key: item for item in heard.relations}
-    planted = {name: sound for sound, (name, _) in heard.score.sounds.items()}
+    planted = {name: sound for sound, (name, _) in heard.score.sounds.items() if name}
     shown = table("relations", ("kind", "source", "target", "lag or period", "support", "lift"))
     for item in sorted(final.values(), key=lambda each: (each.kind, -each.support)):
         if item.withdrawn:
@@ -138,7 +142,8 @@ def what_next(
         f" {score.relations_planted} planted relations ({score.relations_false} others reported)",
         highlight=False,
     )
-    where = "" if settings.store.uri.endswith("grym/grym.db") else f" --store {settings.store.uri}"
+    default = settings.store.uri == StoreSettings().uri
+    where = "" if default else f" --store {settings.shown_uri}"
     console.print(
         "try next\n"
         f"  grym patterns{where} --stream demo-{seed}\n"
@@ -171,5 +176,7 @@ def summary(console: Console, figures: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for reason, count in figures["reasons"].items():
+        console.print(f"{count} windows {reason}", highlight=False)
     if figures["sources_failed"]:
         console.print(f"[red]{figures['sources_failed']} sources failed[/]", highlight=False)

@@ -50,6 +50,7 @@ class WindowGrid:
         self._onsets: list[int] = []
         self._hops = 0
         self._active = -1
+        self._latest = -1
 
     @property
     def needs(self) -> int:
@@ -75,6 +76,7 @@ class WindowGrid:
             cuts.setdefault(self._next, False)
             self._next += self._hop
             self._hops += 1
+        self._latest = max(cuts, default=self._latest)
         return [Cut(start, cuts[start]) for start in sorted(cuts)]
 
     def remainder(self, end: int, onset_min: int, hop_min: int) -> list[Cut]:
@@ -84,8 +86,9 @@ class WindowGrid:
         window of the grid has one over its last ``window`` samples if it has ``hop_min`` of them.
         """
         cuts = {onset: True for onset in self._onsets if end - onset >= onset_min}
-        if not self._hops and end - self._begin >= hop_min:
-            cuts.setdefault(max(self._begin, end - self.window), False)
+        start = max(self._begin, end - self.window)
+        if not self._hops and end - self._begin >= hop_min and start != self._latest:
+            cuts.setdefault(start, False)
         return [Cut(start, cuts[start]) for start in sorted(cuts)]
 
     def snapshot(self) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class WindowGrid:
             "onsets": list(self._onsets),
             "hops": self._hops,
             "active": self._active,
+            "latest": self._latest,
         }
 
     def resume(self, state: dict[str, Any]) -> None:
@@ -106,3 +110,4 @@ class WindowGrid:
         self._onsets = list(state["onsets"])
         self._hops = state["hops"]
         self._active = state["active"]
+        self._latest = state["latest"]

@@ -1,9 +1,11 @@
 """Events: the objects that scripts rely on, key by key."""
 
+import errno
 import io
 import json
+import math
 import os
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,16 +89,35 @@ def test_a_pattern_is_announced_once_a_status_and_windows_only_when_asked_for() 
     assert len(lines_of(items, windows=True)) == 3
 
 
-def test_a_reader_that_went_away_stops_the_run_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_went_away_stops_the_run_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     gone: list[bool] = []
     with os.fdopen(writing, "w", buffering=1) as out:
-        monkeypatch.setattr(sys, "stdout", out)
         lines = JsonLines(out, windows=False, gone=lambda: gone.append(True))
         lines(OCCURRENCE)
         lines(OCCURRENCE)
     assert gone == [True]
+    assert lines.lost is None
+
+
+def test_a_disk_that_is_full_stops_the_run_and_is_remembered() -> None:
+    gone: list[bool] = []
+    with Path("/dev/full").open("w") as out:
+        lines = JsonLines(out, windows=False, gone=lambda: gone.append(True))
+        lines(OCCURRENCE)
+    assert gone == [True]
+    assert lines.lost is not None
+    assert lines.lost.errno == errno.ENOSPC
+
+
+def test_a_number_that_is_none_is_null_and_a_name_is_ascii() -> None:
+    odd = Relation("höhle", "sequential", "pa", "pb", 7, lag_s=math.nan, lift=math.inf)
+    out = io.StringIO()
+    JsonLines(out, windows=False, gone=lambda: None)(odd)
+    assert out.getvalue().isascii()
+    event = json.loads(out.getvalue())
+    assert (event["stream"], event["lag_s"], event["lift"]) == ("höhle", None, None)
 
 
 def readable(items: list[object], *, quiet: bool = False, windows: bool = False) -> str:

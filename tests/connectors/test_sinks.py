@@ -1,7 +1,7 @@
 """The end of the flow: every record announced, what is kept spooled before a snapshot counts."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -33,8 +33,12 @@ class Spooling:
         self.syncs += 1
 
 
+def fail(error: Exception) -> NoReturn:
+    raise error
+
+
 def part(store: Spooling) -> Any:
-    sink = StoreSink(store)  # type: ignore[arg-type]
+    sink = StoreSink(store, fail)  # type: ignore[arg-type]
     assert sink.list_parts() == ["spool"]
     return sink.build_part("store", "spool", None)
 

@@ -107,7 +107,8 @@ def test_every_stream_is_a_partition(tmp_path: Path) -> None:
 
 def test_progress_names_every_stream(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", 2)
-    sources = Sources(parse_all([str(tmp_path / "a.wav")]), credit=Room())
+    standing = Clock(steady_ns=lambda: 0)
+    sources = Sources(parse_all([str(tmp_path / "a.wav")]), credit=Room(), clock=standing)
     part = sources.build_part("in", "a.wav", None)
     assert sources.progress()[0].total_s is None
     part.next_batch()

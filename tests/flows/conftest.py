@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from flows import cli
+from flows.cli import app
 from operators.records import ANALYSIS_RATE_HZ
 from operators.scene import Truth, scene
 
@@ -71,7 +71,7 @@ def grym() -> Callable[..., Ran]:
     def run(*arguments: object) -> Ran:
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            status = cli.run([str(each) for each in arguments])
+            status = app.run([str(each) for each in arguments])
         return Ran(status, out.getvalue(), err.getvalue())
 
     return run

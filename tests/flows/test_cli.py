@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from flows.cli import asking
 from operators.records import ANALYSIS_RATE_HZ
 from tests.flows.conftest import OnDisk, Ran
 
 Grym = Callable[..., Ran]
 SUMMARY_KEYS = (
     "event audio_s elapsed_s windows stored silent gated shed dead occurrences patterns relations "
-    "latency_ms cpu_share rss_mb breaker_opens sources_failed"
+    "latency_ms cpu_share rss_mb breaker_opens sources_failed reasons"
 )
 
 
@@ -164,6 +165,29 @@ def test_settings_that_contradict_one_another_are_refused_before_listening(
     assert "wait_cap_s = 1.0" in ran.err
 
 
+def test_a_gap_between_windows_is_refused(
+    grym: Grym, tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRYM_LISTEN__HOP_S", "2")
+    ran = listen(grym, tmp_path, tone)
+    assert (ran.status, ran.out) == (2, "")
+    assert "hop_s = 2.0 is longer than window_s = 1.0" in ran.err
+
+
+def test_debug_logs_show_where_an_unexpected_error_came_from(
+    grym: Grym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError("the dog ate it")
+
+    monkeypatch.setattr(asking, "_queries", broken)
+    monkeypatch.setenv("GRYM_LOG", "debug")
+    ran = grym("patterns", "--store", tmp_path / "a.db")
+    assert ran.status == 1
+    assert "unexpected LookupError: the dog ate it (GRYM_LOG=debug shows where)" in ran.err
+    assert "Traceback" in ran.err
+
+
 def test_a_store_that_cannot_be_written_is_one_line(grym: Grym, tmp_path: Path, tone: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
@@ -228,7 +252,9 @@ def test_the_list_verbs_show_tables_and_search_finds_the_sound(
         shown = grym(verb, "--store", store, "--limit", "5")
         assert shown.status == 0
         assert "field" in shown.out
-    assert grym("occurrences", "--store", store, "--stream", "other").out.startswith("no occ")
+    assert grym("occurrences", "--store", store, "--stream", "other").out.startswith(
+        "nothing found"
+    )
 
     event = next(e for e in on_disk.truth.events if e.end_s - e.start_s > 0.4)
     samples, rate_hz = soundfile.read(on_disk.wav)

@@ -145,12 +145,13 @@ def with_model(monkeypatch: pytest.MonkeyPatch, failing: range) -> Faulty:
 
 
 def breaking(folder: Path, wait_s: float) -> Settings:
+    """Small batches, and a breaker that waits so long however often it opens."""
     return load(
         flags={
             "store": {"uri": str(folder / "a.db")},
             "listen": {"models": ("logmel",), "epoch_s": 0.0},
             "infer": {"max_batch": 2},
-            "breaker": {"wait_duration_in_open_s": wait_s, "wait_cap_s": 100_000.0},
+            "breaker": {"wait_duration_in_open_s": wait_s, "wait_cap_s": wait_s},
         }
     )
 
@@ -202,6 +203,31 @@ def test_a_breaker_that_was_open_resumes_open(
     again = listen_with(settings, [f"s={on_disk.wav}"], last, recovery=kept)
     assert again.summary["windows"] == 0
     assert any("nothing left to read" in note for note in again.notes)
+
+
+def test_the_end_of_input_waits_for_every_window(
+    reference: list[Event], on_disk: OnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the model and however small its queue: nothing vanishes at the end."""
+
+    class Slow(Faulty):
+        def embed(self, windows: Floats) -> Floats:
+            threading.Event().wait(0.03)
+            return super().embed(windows)
+
+    model = Slow(load_model("logmel"), range(0))
+    monkeypatch.setattr(running, "load_models", lambda _settings, _say: {"logmel": model})
+    settings = load(
+        flags={
+            "store": {"uri": str(tmp_path / "a.db")},
+            "listen": {"models": ("logmel",)},
+            "infer": {"max_batch": 2, "queue_windows": 1, "deadline_s": 0.5},
+        }
+    )
+    outcome = listen_with(settings, [f"s={on_disk.wav}"], [])
+    assert outcome.summary["windows"] == reference[-1]["windows"]
+    outcomes = [outcome.summary[name] for name in ("stored", "silent", "gated", "shed", "dead")]
+    assert sum(outcomes) == outcome.summary["windows"]
 
 
 def test_a_model_that_hangs_ends_the_run_with_a_clear_word(

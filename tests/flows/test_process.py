@@ -50,16 +50,93 @@ def test_a_signal_ends_a_run_in_order_and_recovery_goes_on_there(
     assert before["audio_s"] + after["audio_s"] == pytest.approx(120.0, abs=0.001)
 
 
-def test_a_reader_that_goes_away_ends_the_run_quietly(on_disk: OnDisk, tmp_path: Path) -> None:
-    process = start("listen", on_disk.wav, "--store", tmp_path / "a.db", "--json", "--windows")
+def test_a_second_signal_ends_the_process_at_once(on_disk: OnDisk, tmp_path: Path) -> None:
+    flags = ["--store", tmp_path / "a.db", "--json", "--windows", "--speed", "realtime"]
+    hold = "import flows.run as r; r._outcome = lambda *a, **k: __import__('time').sleep(60); "
+    process = subprocess.Popen(
+        [sys.executable, "-c", hold + GRYM[2], *map(str, ["listen", on_disk.wav, *flags])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "GRYM_LISTEN__MODELS": '["logmel"]'},
+    )
+    assert first_line(process)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "grym: ended at once" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_before_anything_is_under_way_is_quiet(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); " + GRYM[2], "models", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first_line(process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) in {(0, ""), (-signal.SIGTERM, "")}
+
+
+@pytest.mark.parametrize("form", ["--json", "--frame-ms=100"])
+def test_a_reader_that_goes_away_ends_the_run_quietly(
+    on_disk: OnDisk, tmp_path: Path, form: str
+) -> None:
+    process = start("listen", on_disk.wav, "--store", tmp_path / "a.db", form, "--windows")
     assert first_line(process)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait(timeout=60) == 0
-    assert "Traceback" not in err
-    assert "Broken" not in err
+    assert err.splitlines() == [f"store  {tmp_path / 'a.db'}"]
+
+
+def test_a_full_disk_behind_stdout_is_one_line(on_disk: OnDisk, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [*GRYM, "listen", on_disk.wav, "--store", tmp_path / "a.db", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "GRYM_LISTEN__MODELS": '["logmel"]'},
+            timeout=120,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[1:] == [
+        "grym: stdout takes nothing more: No space left on device; make room there"
+    ]
+
+
+def test_a_state_that_cannot_be_used_is_one_line_and_stays_as_it_was(
+    on_disk: OnDisk, tmp_path: Path
+) -> None:
+    flags = ["--store", tmp_path / "a.db", "--recovery", tmp_path / "kept", "--json", "--windows"]
+    first = start("listen", on_disk.wav, *flags)
+    assert json.loads(first_line(first))
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+
+    refuse = "from operators.segment import Segmenter as S; S.restore = None; "
+    command = [sys.executable, "-c", refuse + GRYM[2], "listen", on_disk.wav, *flags]
+    env = {**os.environ, "GRYM_LISTEN__MODELS": '["logmel"]'}
+    refused = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=env, timeout=60, check=False
+    )
+    assert refused.returncode == 1
+    assert "grym: the recovery state of segment cannot be used" in refused.stderr
+    assert "panicked" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    last = start("listen", on_disk.wav, *flags)
+    last.communicate(timeout=120)
+    assert last.returncode == 0
 
 
 def test_a_second_listener_on_one_store_is_refused_with_the_reason(

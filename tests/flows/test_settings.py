@@ -54,6 +54,7 @@ def test_the_default_store_lies_in_the_users_data_folder(tmp_path: Path) -> None
     [
         ({"listen": {"spee": "max"}}, "unknown setting listen.spee; known are models, speed"),
         ({"store": {"uri": "nowhere"}}, "expected a path ending in .db or a URI"),
+        ({"store": {"uri": "ftp://x"}}, "expected a path ending in .db or a URI"),
         ({"infer": {"max_batch": 0}}, "setting infer.max_batch = 0"),
         ({"listen": {"models": ()}}, "expected at least one model"),
         ({"listen": {"models": ("a", "a")}}, "each model may be named once"),
@@ -78,7 +79,7 @@ def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_variable_of_the_wrong_form_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRYM_LISTEN__MODELS", "[not json")
-    with pytest.raises(UsageError, match="environment"):
+    with pytest.raises(UsageError, match="lists and tables are written as JSON"):
         load()
 
 
@@ -95,6 +96,8 @@ def test_a_secret_is_never_shown() -> None:
     settings = load(flags={"store": {"token": "root:hunter2"}})
     assert "hunter2" not in str(settings.masked())
     assert "hunter2" not in repr(settings)
+    inside = load(flags={"store": {"uri": "http://root:hunter2@host:19530"}})
+    assert inside.masked()["store"]["uri"] == inside.shown_uri == "http://***@host:19530"
     with pytest.raises(UsageError) as caught:
         load(flags={"store": {"token": ["root:hunter2"]}})
     assert "hunter2" not in str(caught.value)

@@ -32,8 +32,8 @@ class Adding:
         return {"version": 1, "total": self.total}
 
 
-def failed(item: int, error: Exception) -> str:
-    return f"left out {item}: {error}"
+def failed(item: int, error: Exception) -> list[str]:
+    return [f"left out {item}: {error}"]
 
 
 def test_results_come_out_in_order_each_with_its_item() -> None:
@@ -52,6 +52,22 @@ def test_an_item_that_raises_is_told_and_the_next_ones_are_heard() -> None:
             aside.submit(item)
         results = [results for _, results in aside.drain()]
         assert results == [[1], ["left out -5: -5 is negative"], [3]]
+
+
+def test_a_snapshot_that_raises_is_told_and_the_state_before_it_stays() -> None:
+    class Forgetful(Adding):
+        def snapshot(self) -> dict[str, Any]:
+            if self.total == 3:
+                raise MemoryError("no room for a state")
+            return super().snapshot()
+
+    with ThreadPoolExecutor(1) as executor:
+        aside = Aside(Forgetful(), executor, failed)
+        for item in (1, 2):
+            aside.submit(item)
+        results = [results for _, results in aside.drain()]
+        assert results == [[1], [3, "left out 2: no room for a state"]]
+        assert unpack(aside.snapshot()) == ({"version": 1, "total": 1}, [])
 
 
 def test_nobody_waits_and_a_snapshot_holds_what_is_under_way() -> None:

@@ -37,7 +37,7 @@ def test_every_window_is_counted_where_it_is_cut_and_where_it_is_decided() -> No
     assert summary["windows"] == 3
     decided = [summary[name] for name in ("stored", "silent", "gated", "shed", "dead")]
     assert decided == [1, 1, 0, 0, 1]
-    assert ledger.reasons == {"dead: breaker_open": 1}
+    assert summary["reasons"] == {"dead: breaker_open": 1}
 
 
 def test_patterns_and_relations_are_counted_in_their_last_state() -> None:

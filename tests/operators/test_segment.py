@@ -268,6 +268,11 @@ def test_one_second_with_a_sound_gives_its_region_and_windows_filled_up_with_zer
     assert onset.samples.size == RATE
 
 
+def test_a_short_recording_that_begins_with_its_sound_names_no_window_twice():
+    starts = [window.index for window in windows(segment_audio(add_pluck(quiet(1.0), 0.0)))]
+    assert len(starts) == len(set(starts))
+
+
 def test_an_onset_window_with_hardly_any_sound_before_the_end_is_none():
     for at_s, expected in ((4.6, 1), (4.85, 0)):
         items = segment_audio(add_pluck(quiet(5.0), at_s))
