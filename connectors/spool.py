@@ -3,16 +3,17 @@
 Entries are opaque bytes. What was appended survives the death of the process at once, and a power
 cut after ``sync``.
 
-Invariant: after a crash ``replay`` gives every synced entry above the last acknowledged position,
-in order, and possibly some acknowledged or unsynced ones; a torn tail is cut and a damaged
-stretch is stepped over, each reported once as a ``Failure``. It does not know what entries mean
-or where they go.
+Invariant: after a crash ``read`` from ``acknowledged`` on gives every synced entry above the last
+acknowledged position, in order, and possibly some acknowledged or unsynced ones; a torn tail is
+cut and a damaged stretch is stepped over, each reported once as a ``Failure``. It does not know
+what entries mean or where they go.
 """
 
+import logging
 import os
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from connectors.framing import frame
@@ -22,6 +23,8 @@ from operators.records import Failure
 
 _ACKNOWLEDGED = "acknowledged"
 _REMEDY = "nothing to do: the log goes on behind it; check the disk if this repeats"
+
+_log = logging.getLogger(__name__)
 
 
 class SpoolError(Exception):
@@ -62,6 +65,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._on_failure = on_failure
         self._turn = threading.RLock()
+        self._closed = False
         self._lock = FileLock(folder / "lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +79,7 @@ class Spool:
                 folder, segment_bytes=segment_bytes, floor=acknowledged, say=self._say
             )
             self._acknowledged = max(acknowledged, self._segments.begin)
+            self._noted, self._unnoted_said = self._acknowledged, False
             self._segments.forget(self._acknowledged)
             self._entries = self._segments.count(self._acknowledged)
         except OSError as error:
@@ -118,6 +123,7 @@ class Spool:
         """
         data = b"".join(map(frame, payloads))
         with self._turn:
+            self._check_open()
             if self._waiting_bytes() + len(data) > self._max_bytes:
                 raise SpoolFullError(
                     f"the spool {self._folder} is full ({self._max_bytes} bytes wait for the "
@@ -152,24 +158,20 @@ class Spool:
     def acknowledge(self, position: int) -> None:
         """Everything before ``position`` is stored: it will not be replayed and may be deleted.
 
+        A disk that refuses to note it costs a longer replay after a crash and nothing else: it
+        is said in the log of the program and tried again with the next one.
+
         Raises:
             ValueError: the position lies beyond the end of the log.
-            SpoolError: the disk refuses.
+            SpoolError: it is closed, and perhaps another's by now.
         """
         with self._turn:
+            self._check_open()
             if position > self.end:
                 raise ValueError(f"position {position} lies beyond the end {self.end}")
-            if position <= self._acknowledged:
-                return
-            self._acknowledged = position
-            content = position.to_bytes(8, "little")
-            content += zlib.crc32(content).to_bytes(4, "little")
-            try:
-                # Losing this write costs a longer replay, so it is not synced.
-                (self._folder / _ACKNOWLEDGED).write_bytes(content)
-                self._segments.forget(position)
-            except OSError as error:
-                raise self._unusable("write", error) from error
+            if position > self._acknowledged:
+                self._acknowledged = position
+                self._note()
 
     def read(self, position: int, *, max_bytes: int = 1 << 20) -> list[Entry]:
         """Entries from ``position`` on: about ``max_bytes`` of them, at least one if any is left.
@@ -185,21 +187,37 @@ class Spool:
             except OSError as error:
                 raise self._unusable("read", error) from error
 
-    def replay(self) -> Iterator[Entry]:
-        """Everything that is not acknowledged, in order."""
-        position = self._acknowledged
-        while entries := self.read(position):
-            yield from entries
-            position = entries[-1].position
-
     def close(self) -> None:
-        """Sync, and give the folder free."""
+        """Sync, and give the folder free. Harmless when repeated."""
         with self._turn:
+            if self._closed:
+                return
+            self._closed = True
+            if self._noted < self._acknowledged:
+                self._note()
             try:
                 self.sync()
             finally:
                 self._segments.close()
                 self._lock.release()
+
+    def _note(self) -> None:
+        content = self._acknowledged.to_bytes(8, "little")
+        content += zlib.crc32(content).to_bytes(4, "little")
+        try:
+            # Over the old one, which needs no room; losing it costs a replay, so it is not synced.
+            _overwrite(self._folder / _ACKNOWLEDGED, content)
+            self._noted = self._acknowledged
+            self._segments.forget(self._acknowledged)
+            self._unnoted_said = False
+        except OSError as error:
+            if not self._unnoted_said:
+                _log.warning("%s", self._unusable("note in", error))
+            self._unnoted_said = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SpoolError(f"the spool {self._folder} is closed; open the store again")
 
     def _read_acknowledged(self) -> int:
         try:
@@ -220,3 +238,12 @@ class Spool:
             f"cannot {what} the spool {self._folder}: {error.strerror}; "
             "make that folder writable and free some space"
         )
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)

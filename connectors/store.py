@@ -10,15 +10,18 @@ the spool is stored before anything new; nothing refused goes unsaid.
 import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import platformdirs
+from pymilvus import MilvusClient
 
 from connectors.entries import Storable, encode
 from connectors.milvus.connection import TIMEOUT_S, Connection
-from connectors.milvus.errors import StoreError, StoreHeld, StoreUnreachable, StoreUnwritable
-from connectors.milvus.faults import Fault, fault_of, words_of
+from connectors.milvus.errors import StoreHeld, StoreUnwritable
+from connectors.milvus.gate import FailureGate
 from connectors.milvus.process import ListenerLock, embedded_path, make_writable, state_dir
 from connectors.milvus.schema import check, layout_of
 from connectors.milvus.writer import Writer
@@ -38,13 +41,13 @@ class Store:
         spool: Spool,
         writer: Writer,
         lock: ListenerLock | None,
-        on_failure: Callable[[Failure], None],
+        failures: FailureGate,
     ) -> None:
         self._connection = connection
         self._spool = spool
         self._writer = writer
         self._lock = lock
-        self._on_failure = on_failure
+        self._failures = failures
         self._refusing = False
 
     @classmethod
@@ -69,7 +72,9 @@ class Store:
             max_spool_bytes: bound of what may wait for the store.
             on_ack: given ``delivered_ns`` of the embeddings that have become stored, those
                 appended by this process only. Called from the writer's thread.
-            on_failure: given what could not be stored. Called from either thread.
+            on_failure: given what could not be stored. Called from either thread; what is found
+                while opening, by the first ``append``, ``sync``, ``drain`` or ``close``. If it
+                raises, that is logged and costs nothing else.
 
         Raises:
             StoreHeld: another process listens into it.
@@ -78,6 +83,7 @@ class Store:
             StoreVersion: another version of grym made it.
         """
         path = embedded_path(uri)
+        failures = FailureGate(on_failure)
         with contextlib.ExitStack() as undo:
             connection = Connection(uri, token=token)
             undo.callback(connection.close)
@@ -85,13 +91,13 @@ class Store:
             if lock is not None:
                 undo.callback(lock.release)
             home = state_dir(path) / "spool" if path else folder or _state_folder()
-            spool = _open_spool(home, uri, path is not None, max_spool_bytes, on_failure)
+            spool = _open_spool(home, uri, path is not None, max_spool_bytes, failures)
             undo.callback(spool.close)
             _check_all(connection)
-            writer = Writer(connection, spool, on_ack=on_ack, on_failure=on_failure)
+            writer = Writer(connection, spool, on_ack=on_ack, on_failure=failures)
             undo.pop_all()
         writer.start()
-        return cls(connection, spool, writer, lock, on_failure)
+        return cls(connection, spool, writer, lock, failures)
 
     @property
     def full(self) -> bool:
@@ -109,19 +115,13 @@ class Store:
         return self._spool.folder.parent
 
     @property
-    def away(self) -> bool:
-        """The store has not taken anything for a while; the spool holds it."""
-        return self._writer.away
+    def failed(self) -> str | None:
+        """Why nothing will be stored any more, in one line; None while all is well.
 
-    @property
-    def location(self) -> str:
-        """The store as it should be named to a person."""
-        return self._connection.store
-
-    @property
-    def process_id(self) -> int:
-        """Of the process that serves an embedded store; 0 where there is none."""
-        return self._connection.process_id
+        A store that is away has not failed: the spool keeps what waits for it. With this, what
+        was appended stays in the spool for the next ``open``, and the run should end.
+        """
+        return self._writer.failed
 
     def append(self, records: Sequence[Storable]) -> bool:
         """Put records into the spool, all of them or none.
@@ -133,6 +133,7 @@ class Store:
         Raises:
             TypeError: a record is of a kind that no store keeps.
         """
+        self._failures.open()
         try:
             self._spool.append([encode(record) for record in records])
         except SpoolError as error:
@@ -151,6 +152,7 @@ class Store:
         Raises:
             StoreUnwritable: the disk of the spool refuses.
         """
+        self._failures.open()
         try:
             self._spool.sync()
         except SpoolError as error:
@@ -158,10 +160,15 @@ class Store:
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until everything appended so far is stored; whether that came true in time."""
+        self._failures.open()
         return self._writer.drain(timeout_s)
 
     def close(self) -> None:
-        """Stop; what is not stored yet stays in the spool for the next ``open``."""
+        """Stop; what is not stored yet stays in the spool for the next ``open``.
+
+        Takes no longer than the call to the store that is under way, and a few seconds.
+        """
+        self._failures.open()
         self._writer.close()
         with contextlib.suppress(SpoolError):  # the last sync; said by the one before
             self._spool.close()
@@ -182,7 +189,7 @@ class Store:
 
     def _say(self, reason: str, detail: str) -> None:
         remedy = "free space on that disk, or bring the store back so that the spool empties"
-        self._on_failure(Failure("", "store", reason, detail, remedy, 0.0))
+        self._failures(Failure("", "store", reason, detail, remedy, 0.0))
 
 
 def _state_folder() -> Path:
@@ -208,18 +215,13 @@ def _open_spool(
 
 def _check_all(connection: Connection) -> None:
     """Refuse a store that another version made, before anything is written into it."""
-    try:
-        client = connection.client()
-        for name in client.list_collections(timeout=TIMEOUT_S):
-            layout = layout_of(name)
-            if layout is not None:
-                description = client.describe_collection(name, timeout=TIMEOUT_S)
-                check(description, layout, connection.store)
-    except StoreError:
-        raise
-    except Exception as error:
-        if fault_of(error) is Fault.POISON:
-            raise
-        raise StoreUnreachable(
-            f"the store {connection.store} refuses: {words_of(error)}"
-        ) from error
+    for name in connection.first_answer(lambda it: it.list_collections(timeout=TIMEOUT_S)):
+        layout = layout_of(name)
+        if layout is not None:
+            description = connection.first_answer(partial(_description, name))
+            check(description, layout, connection.store)
+
+
+def _description(name: str, client: MilvusClient) -> dict[str, Any]:
+    description: dict[str, Any] = client.describe_collection(name, timeout=TIMEOUT_S)
+    return description

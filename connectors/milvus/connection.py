@@ -1,24 +1,40 @@
 """One client of a store, wherever it lives.
 
 Invariant: a client handed out was connected to a store that answered; after ``mend`` the next one
-is connected anew, and an embedded store's process is started again if it has died.
+is connected anew, and an embedded store's process is started again if it has died. A store that
+is only slow (a machine under load, a service that is starting) is asked again while it is opened;
+after ``interrupt`` nothing is waited for any more.
 """
 
 import contextlib
 import logging
+import os
 import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import grpc
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.exceptions import ConnectionConfigException
 
-from connectors.milvus.errors import StoreMissing, StoreUnreachable
-from connectors.milvus.faults import words_of
+from connectors.milvus.errors import StoreError, StoreMissing, StoreUnreachable
+from connectors.milvus.faults import Fault, fault_of, words_of
 from connectors.milvus.process import StoreProcess, embedded_path
 
 TIMEOUT_S = 10.0
 """Given with every call: a client's own time limit covers connecting only."""
 _CONNECT_TIMEOUT_S = 5.0
+_PATIENCE_S = 60.0
+_PAUSE_S = 0.1
+_CLOSE_S = 1.0
+_NEVER_MS = 2**31 - 1
+# A proxy from the environment must not stand between us and our own loopback. Nor is it pinged,
+# as pymilvus would every 10 s: the kernel tells when the process is gone, and one that only has
+# no time to answer the ping would be given up.
+_OWN_PROCESS = {"grpc.enable_http_proxy": 0, "grpc.keepalive_time_ms": _NEVER_MS}
+
+Answer = TypeVar("Answer")
 
 
 class Connection:
@@ -46,13 +62,9 @@ class Connection:
         self._process = StoreProcess(path) if path else None
         self._client: MilvusClient | None = None
         self._turn = threading.Lock()
+        self._interrupted = threading.Event()
         # Its errors come to us as exceptions; it would print each with a traceback as well.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-
-    @property
-    def process_id(self) -> int:
-        """Of the process that serves an embedded store; 0 where there is none."""
-        return self._process.pid if self._process else 0
 
     def client(self) -> MilvusClient:
         """The present client; connects first where there is none.
@@ -65,27 +77,64 @@ class Connection:
                 self._client = self._connect()
             return self._client
 
+    def first_answer(self, question: Callable[[MilvusClient], Answer]) -> Answer:
+        """The answer to a question put while opening; a slow or busy store is asked again.
+
+        Raises:
+            StoreUnreachable: it refuses, or is still not able to answer after a minute.
+        """
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return question(self.client())
+            except StoreError:
+                raise
+            except Exception as error:
+                fault = fault_of(error, lite=self.lite)
+                if fault is Fault.POISON:
+                    raise
+                if fault is Fault.FATAL or self._late(deadline_s):
+                    words = f"the store {self.store} refuses: {words_of(error)}"
+                    raise StoreUnreachable(words) from error
+                self.mend()
+
     def _connect(self) -> MilvusClient:
-        uri = self._process.ensure() if self._process else self._uri
-        # A proxy from the environment must not stand between us and our own loopback.
-        options = {"grpc.enable_http_proxy": 0} if self.embedded else {}
-        try:
-            client = MilvusClient(
-                uri,
-                token=self._token,
-                timeout=_CONNECT_TIMEOUT_S,
-                dedicated=True,
-                grpc_options=options,
-            )
-            if not self.embedded:
-                version = str(client.get_server_version(timeout=TIMEOUT_S))
-                self.lite = version.startswith("milvus_lite")
-        except (MilvusException, ConnectionConfigException, grpc.RpcError) as error:
-            raise StoreUnreachable(
-                f"no store answers at {self.store}: {words_of(error)}; "
-                "start it, or choose another one with --store or GRYM_STORE__URI"
-            ) from error
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while True:
+            uri = self._process.ensure() if self._process else self._uri
+            try:
+                return self._connect_once(uri)
+            except (MilvusException, ConnectionConfigException, grpc.RpcError) as error:
+                if self._process is None or self._late(deadline_s):
+                    raise StoreUnreachable(
+                        f"no store answers at {self.store}: {words_of(error)}; "
+                        "start it, or choose another one with --store or GRYM_STORE__URI"
+                    ) from error
+
+    def _connect_once(self, uri: str) -> MilvusClient:
+        # Read when the first channel is made. What the core of gRPC has to say comes to us as
+        # exceptions too; on a person's terminal its lines mean nothing.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        client = MilvusClient(
+            uri,
+            token=self._token,
+            timeout=_CONNECT_TIMEOUT_S,
+            dedicated=True,
+            grpc_options=_OWN_PROCESS if self.embedded else {},
+        )
+        if not self.embedded:
+            version = str(client.get_server_version(timeout=TIMEOUT_S))
+            self.lite = version.startswith("milvus_lite")
         return client
+
+    def _late(self, deadline_s: float) -> bool:
+        return time.monotonic() > deadline_s or self._interrupted.wait(_PAUSE_S)
+
+    def interrupt(self) -> None:
+        """Wait no more for a store process or an answer, here or in another thread."""
+        self._interrupted.set()
+        if self._process is not None:
+            self._process.interrupt()
 
     def mend(self) -> None:
         """Drop the client: the next one is connected anew."""
@@ -97,7 +146,11 @@ class Connection:
 
     def close(self) -> None:
         """Disconnect, and stop being a user of an embedded store."""
-        self.mend()
+        self.interrupt()
+        # Somebody who is just connecting cannot be called back: the system cleans up behind him.
+        if self._turn.acquire(timeout=_CLOSE_S):
+            self._turn.release()
+            self.mend()
         if self._process is not None:
             self._process.close()
 

@@ -23,6 +23,9 @@ from pathlib import Path
 from connectors.locks import FileLock
 from connectors.milvus.errors import StoreHeld, StoreUnreachable, StoreUnwritable
 
+EXIT_ALREADY_RUNNING = 75
+"""Status of a store process that found another one serving the store."""
+
 _MEMTABLE_BYTES = 4 * 1024 * 1024
 _START_TIMEOUT_S = 180.0
 _POLL_S = 0.01
@@ -87,13 +90,14 @@ class StoreProcess:
         make_writable(store, str(store))
         self._users = FileLock(self._state / "users.lock")
         self._turn = threading.Lock()
+        self._interrupted = threading.Event()
 
     def ensure(self, timeout_s: float = _START_TIMEOUT_S) -> str:
         """The address of the living store process; starts one where there is none.
 
         Raises:
             StoreUnreachable: it could not be started within ``timeout_s``, or the engine
-                refuses the store.
+                refuses the store; or ``interrupt`` was called.
         """
         deadline_s = time.monotonic() + timeout_s
         with self._turn:
@@ -109,6 +113,10 @@ class StoreProcess:
         server = self._living()
         return server.pid if server else 0
 
+    def interrupt(self) -> None:
+        """Wait no more, here or in another thread."""
+        self._interrupted.set()
+
     def close(self) -> None:
         """Stop being a user; the process ends when nobody is left."""
         with self._turn:
@@ -118,9 +126,8 @@ class StoreProcess:
         if self._users.held and not self._users.stale:
             return
         self._users.release()
-        left_s = max(0.0, deadline_s - time.monotonic())
-        if not self._users.acquire(shared=True, timeout_s=left_s):
-            raise self._unreachable("an earlier store process does not end")
+        while not self._users.acquire(shared=True, timeout_s=_POLL_S):
+            self._check(deadline_s, "an earlier store process does not end")
 
     def _start(self, deadline_s: float) -> _Server:
         with FileLock(self._state / "start.lock") as turn:
@@ -135,7 +142,9 @@ class StoreProcess:
                     (self._state / "server.json").unlink(missing_ok=True)
                     child = self._spawn()
                 elif child is not None and child.poll() is not None and not self._locked():
-                    raise self._unreachable(self._last_words(child.returncode))
+                    if child.returncode != EXIT_ALREADY_RUNNING:
+                        raise self._unreachable(self._last_words(child.returncode))
+                    child = None  # somebody who only looked had the lock just then
                 self._check(deadline_s)
                 time.sleep(_POLL_S)
 
@@ -186,9 +195,11 @@ class StoreProcess:
             error = written.splitlines()[-1] if written else ""
         return error or f"it ended with status {status}"
 
-    def _check(self, deadline_s: float) -> None:
+    def _check(self, deadline_s: float, why: str = "it was not ready in time") -> None:
+        if self._interrupted.is_set():
+            raise self._unreachable("it is not waited for any more")
         if time.monotonic() > deadline_s:
-            raise self._unreachable("it was not ready in time")
+            raise self._unreachable(why)
 
     def _unreachable(self, why: str) -> StoreUnreachable:
         return StoreUnreachable(

@@ -107,10 +107,11 @@ class Queries:
         since_s: float | None = None,
         limit: int = 10,
     ) -> list[dict[str, Any]]:
-        """Windows most like a vector, best first; of windows that overlap only the best.
+        """Windows most like any of the vectors, best first; of windows that overlap only the best.
 
         Args:
-            vector: (dimension,) in ``space``; its length does not matter.
+            vector: one, (dimension,), or several, (n, dimension), in ``space``, such as those of
+                the windows of one clip; their lengths do not matter.
             space: vector space, as models name theirs.
             stream: only this stream.
             since_s: as for ``patterns``.
@@ -118,20 +119,17 @@ class Queries:
 
         Returns:
             ``{"stream","start_s","end_s","start_ns","score","space","pattern"}``: ``score`` is
-            the cosine, ``pattern`` the one whose occurrence overlaps the window most, or None.
+            the cosine with the vector it is most like, ``pattern`` the one whose occurrence
+            overlaps the window most, or None.
 
         Raises:
             StoreMissing: nothing was heard into this space; the text names those there are.
-            ValueError: the vector has not the length of the space.
+            ValueError: a vector has not the length of the space, or there is none.
         """
         begin_ns = Newest(self._reader).begin_ns(stream, since_s)
-        query = np.asarray(vector, dtype=np.float32)
+        query = np.atleast_2d(np.asarray(vector, dtype=np.float32))
         condition = both(_of(stream), "" if begin_ns is None else f"start_ns >= {begin_ns}")
         return find(self._reader, self._aliases(), query, space, condition, limit)
-
-    def spaces(self) -> list[str]:
-        """Vector spaces into which something was heard, sorted."""
-        return sorted(self._reader.dimensions())
 
     def close(self) -> None:
         """Disconnect; an embedded store's process ends when nobody else uses it."""

@@ -7,22 +7,23 @@ Invariant: every row that was stored before the first page is read exactly once,
 written meanwhile; a collection that does not exist yet reads as empty.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
-from pymilvus import MilvusClient, MilvusException
+from pymilvus import MilvusClient
 
 from connectors.milvus.connection import Connection, missing
 from connectors.milvus.errors import StoreUnreachable
-from connectors.milvus.faults import Fault, fault_of, words_of
+from connectors.milvus.faults import Fault, fault_of, no_collection, words_of
 from connectors.milvus.filters import both, quoted
 from connectors.milvus.schema import check, dimension_of, layout_of, space_of
 
 _PAGE_ROWS = 16_384
 _TIMEOUT_S = 120.0
-_ATTEMPTS = 4
+_BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
+"""Before another attempt."""
 _NOT_LOADED = 101
-_NO_COLLECTION = (100, 4)
 
 Answer = TypeVar("Answer")
 
@@ -119,25 +120,26 @@ class Reader:
         Raises:
             StoreUnreachable: the store does not answer, or refuses.
         """
-        for attempt in range(_ATTEMPTS):
+        for pause_s in (*_BACK_OFF_S, None):
             try:
                 return question(self._connection.client())
             except StoreUnreachable:
                 # A process that was killed just now may hold its lock for a moment more.
-                if attempt + 1 == _ATTEMPTS or not self._connection.embedded:
+                if pause_s is None or not self._connection.embedded:
                     raise
             except Exception as error:
-                code = error.code if isinstance(error, MilvusException) else 0
-                if code in _NO_COLLECTION and collection:
+                if collection and no_collection(error, lite=self.lite):
                     return cast("Answer", [])
-                if fault_of(error) is Fault.POISON or attempt + 1 == _ATTEMPTS:
+                poison = fault_of(error, lite=self.lite) is Fault.POISON
+                if poison or pause_s is None:
                     raise StoreUnreachable(
                         f"the store {self.store} refuses: {words_of(error)}"
                     ) from error
-                if code == _NOT_LOADED and collection:
+                if getattr(error, "code", 0) == _NOT_LOADED and collection:
                     self._connection.client().load_collection(collection, timeout=_TIMEOUT_S)
                 else:
                     self._connection.mend()
+            time.sleep(pause_s)
         raise AssertionError("unreachable")
 
     def _look(self) -> None:

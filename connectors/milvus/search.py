@@ -1,11 +1,14 @@
 """Vector search over windows, one row a moment, with the pattern that was heard then.
 
-Windows overlap by half, and onsets have windows of their own, so one event answers several times:
-of windows that overlap in time only the best is given.
+Windows overlap by half, and onsets have windows of their own, so one event answers several times,
+and several vectors (the windows of one clip) find the same one: a window has the score of the
+vector it is most like, and of windows that overlap in time only the best is given.
 
 Invariant: rows are best first; no two of them overlap in one stream; each pattern is a survivor.
+A row is given only when everything that could come before it has been seen.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -28,22 +31,27 @@ Hit = dict[str, Any]
 def find(
     reader: Reader,
     aliases: Aliases,
-    vector: NDArray[np.float32],
+    vectors: NDArray[np.float32],
     space: str,
     condition: str,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Search one space; see ``Queries.search``."""
-    _check_vector(vector, space, reader)
+    """Search one space with (n, dimension) vectors; see ``Queries.search``."""
+    _check_vectors(vectors, space, reader)
     asked = max(1, limit) * _FIRST_ASKED
     while True:
         asked = min(asked, _MOST_ASKED)
-        hits = _search(reader, vector, space, condition, asked)
-        moments = _moments(hits)
-        if len(moments) >= limit or len(hits) < asked or asked == _MOST_ASKED:
+        answers = _search(reader, vectors, space, condition, asked)
+        # Below the end of a list that was cut off, better windows may be missing.
+        cut_off = [hits[-1]["score"] for hits in answers if len(hits) == asked]
+        floor = max(cut_off, default=-np.inf) if asked < _MOST_ASKED else -np.inf
+        moments = _moments(_merged(answers), limit)
+        if not cut_off or sum(hit["score"] >= floor for hit in moments) >= limit:
+            break
+        if asked == _MOST_ASKED:
             break
         asked *= 4
-    patterns = _heard(reader, aliases, moments[:limit])
+    patterns = _heard(reader, aliases, moments)
     return [
         {
             "stream": hit["stream"],
@@ -54,11 +62,11 @@ def find(
             "space": space,
             "pattern": pattern,
         }
-        for hit, pattern in zip(moments[:limit], patterns, strict=True)
+        for hit, pattern in zip(moments, patterns, strict=True)
     ]
 
 
-def _check_vector(vector: NDArray[np.float32], space: str, reader: Reader) -> None:
+def _check_vectors(vectors: NDArray[np.float32], space: str, reader: Reader) -> None:
     dimensions = reader.dimensions()
     if space not in dimensions:
         there = ", ".join(sorted(dimensions)) or "none"
@@ -66,21 +74,23 @@ def _check_vector(vector: NDArray[np.float32], space: str, reader: Reader) -> No
             f"nothing has been heard into {reader.store} in the space {space} (there: {there}); "
             "listen with that model first, or search with the model that listened"
         )
-    if vector.shape != (dimensions[space],) or not np.isfinite(vector).all():
+    fits = vectors.ndim == 2 and len(vectors) > 0 and vectors.shape[1] == dimensions[space]
+    if not fits or not np.isfinite(vectors).all():
         raise ValueError(
             f"a vector of the space {space} has {dimensions[space]} finite numbers, "
-            f"this one has the shape {vector.shape}"
+            f"these have the shape {vectors.shape}"
         )
 
 
 def _search(
-    reader: Reader, vector: NDArray[np.float32], space: str, condition: str, asked: int
-) -> list[Hit]:
+    reader: Reader, vectors: NDArray[np.float32], space: str, condition: str, asked: int
+) -> list[list[Hit]]:
+    """What each vector finds, best first."""
     name = collection_name("windows", space)
     found = reader.ask(
         lambda client: client.search(
             name,
-            data=[vector.tolist()],
+            data=vectors.tolist(),
             filter=condition,
             limit=asked,
             output_fields=_FIELDS,
@@ -89,16 +99,36 @@ def _search(
         ),
         name,
     )
-    hits = [{**hit["entity"], "score": float(hit["distance"])} for hit in (found or [[]])[0]]
-    for hit in hits:
-        hit["end_ns"] = hit["start_ns"] + round(hit["duration_s"] * 1e9)
+    return [
+        [
+            {
+                **hit["entity"],
+                "score": float(hit["distance"]),
+                "end_ns": hit["entity"]["start_ns"] + round(hit["entity"]["duration_s"] * 1e9),
+            }
+            for hit in hits
+        ]
+        for hits in found
+    ]
+
+
+def _merged(answers: list[list[Hit]]) -> list[Hit]:
+    """Each window once, with its best score, best first."""
+    best: dict[tuple[str, int], Hit] = {}
+    for hit in itertools.chain.from_iterable(answers):
+        key = (hit["stream"], hit["start_ns"])
+        if key not in best or hit["score"] > best[key]["score"]:
+            best[key] = hit
     # Equal scores in a fixed order: the same question has the same answer.
-    return sorted(hits, key=lambda hit: (-hit["score"], hit["stream"], hit["start_ns"]))
+    return sorted(best.values(), key=lambda hit: (-hit["score"], hit["stream"], hit["start_ns"]))
 
 
-def _moments(hits: list[Hit]) -> list[Hit]:
+def _moments(hits: list[Hit], limit: int) -> list[Hit]:
+    """The first ``limit`` windows of which none overlaps a better one."""
     kept: list[Hit] = []
     for hit in hits:
+        if len(kept) >= limit:
+            break
         if not any(_overlap_ns(hit, other) > 0 for other in kept):
             kept.append(hit)
     return kept

@@ -34,17 +34,18 @@ from pymilvus.grpc_gen import milvus_pb2_grpc
 
 from connectors.locks import FileLock
 from connectors.milvus import durable
+from connectors.milvus.process import EXIT_ALREADY_RUNNING
 
 SERVER_FILE = "server.json"
 SERVER_LOCK = "server.lock"
 USERS_LOCK = "users.lock"
 LOG_FILE = "server.log"
-EXIT_ALREADY_RUNNING = 75
 EXIT_DISK_FAILED = 74
 FILE_VERSION = 1
 
 _IDLE_S = 1.0
 _LOOK_S = 0.2
+_LOCK_S = 1.0
 _MESSAGE_BYTES = 256 * 1024 * 1024
 _IN_TURN = (
     *("Insert", "Upsert", "Delete", "Query", "Search"),
@@ -122,7 +123,7 @@ def main(arguments: list[str]) -> int:
     """
     data_dir, state_dir = (Path(argument) for argument in arguments)
     lock = FileLock(state_dir / SERVER_LOCK)
-    if not lock.acquire():
+    if not lock.acquire(timeout_s=_LOCK_S):
         return EXIT_ALREADY_RUNNING
     _log_to(state_dir / LOG_FILE)
     stop = threading.Event()
@@ -170,6 +171,10 @@ def _serve(engine: _Engine) -> tuple[grpc.Server, int]:
             ("grpc.max_receive_message_length", _MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
+            # pymilvus pings every 10 s, also between calls; by default that is "too many pings".
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 0),
+            ("grpc.http2.max_ping_strikes", 0),
         ],
     )
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(_Service(engine), server)

@@ -7,31 +7,27 @@ never meet.
 
 Invariant: a position is acknowledged to the spool only when every change before it is stored or
 went to the dead letters, alone and with a reason. With the store away nothing is lost and nobody
-waits but this thread.
+waits but this thread. The thread ends when it is closed; if it ends otherwise, ``failed`` says why.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from connectors.entries import Storable, decode
 from connectors.milvus.connection import TIMEOUT_S, Connection
-from connectors.milvus.faults import Fault, fault_of, words_of
-from connectors.milvus.filters import any_of
 from connectors.milvus.rows import Write, flaw_of, write_of
-from connectors.milvus.schema import prepare
+from connectors.milvus.sender import Sender, StoppedError
 from connectors.segments import Entry
 from connectors.spool import Spool, SpoolError
 from operators.records import Embedding, Failure
 
 _BATCH_BYTES = 256 * 1024
-_BATCH_ROWS = 64
-_BACK_OFF_S = (0.05, 0.1, 0.3, 1.0, 3.0, 5.0)
-_AWAY_AFTER = 4
-_DOUBTS = 3
+_DISK_BACK_OFF_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""Between attempts at a spool that cannot be read; after the last one the writer gives up."""
+_CLOSE_S = TIMEOUT_S + 5.0
 
-
-class _StoppedError(Exception):
-    """The writer was told to end; what is not acknowledged stays in the spool."""
+_log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -42,7 +38,8 @@ class Writer:
         spool: what to store; entries beyond its present end are measured, earlier ones are
             replays and are not.
         on_ack: given the ``delivered_ns`` of embeddings that are now stored.
-        on_failure: given what could not be stored, and when the store stays away.
+        on_failure: given what could not be stored, and when the store stays away; it does not
+            raise.
     """
 
     def __init__(
@@ -58,18 +55,18 @@ class Writer:
         self._on_ack = on_ack
         self._on_failure = on_failure
         self._measured_from = spool.end
-        self._prepared: set[str] = set()
-        self._buried: set[str] = set()
+        self._behind = spool.acknowledged
         self._stop = threading.Event()
+        self._sender = Sender(connection, stop=self._stop, tell=on_failure, another=self._another)
         self._changed = threading.Condition()
-        self._away = False
         self._carried = 0
+        self._failed: str | None = None
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     @property
-    def away(self) -> bool:
-        """The store has not taken anything for a while; the spool holds it."""
-        return self._away
+    def failed(self) -> str | None:
+        """Why nothing is stored any more, in one line; None while all is well."""
+        return self._failed
 
     @property
     def carried(self) -> int:
@@ -94,36 +91,58 @@ class Writer:
             ) and (self._spool.acknowledged >= end)
 
     def close(self) -> None:
-        """End after the call that is under way; the rest stays in the spool."""
+        """End after the call that is under way; the rest stays in the spool.
+
+        A store that keeps even that call waiting is left to itself: the spool must be closed
+        next, which keeps the thread from touching it when the call returns.
+        """
         self._stop.set()
+        self._connection.interrupt()
         self.notify()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_CLOSE_S)
+            if self._thread.is_alive():
+                _log.warning("%s does not answer: left", self._connection.store)
 
     def _run(self) -> None:
+        position, attempts = self._spool.acknowledged, 0
         try:
-            position = self._spool.acknowledged
             while True:
-                position = self._step(position)
-        except _StoppedError:
+                try:
+                    position = self._step(position)
+                    attempts = 0
+                except SpoolError as error:
+                    self._wait_for_disk(attempts, error)
+                    attempts += 1
+        except StoppedError:
             pass
-        except SpoolError as error:
-            self._say("spool", str(error), "free some space; what waits is carried at next start")
         except Exception as error:
-            words = f"the writer of {self._connection.store} ended: {type(error).__name__}: {error}"
-            self._say("stopped", words, "start again: the spool keeps what waits; report it")
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            if isinstance(error, SpoolError):
+                words = str(error)
+            self._failed = f"the writer of {self._connection.store} ended: {words}"
+            _log.debug("the writer ended", exc_info=True)
+            self._say("stopped", self._failed, "start again: the spool keeps what waits; report it")
         finally:
             self.notify()
+
+    def _wait_for_disk(self, attempts: int, error: SpoolError) -> None:
+        if attempts == len(_DISK_BACK_OFF_S):
+            raise error
+        if attempts == 0 and not self._stop.is_set():
+            self._say("spool", str(error), "nothing is lost: it is tried again for a while")
+        if self._stop.wait(_DISK_BACK_OFF_S[attempts]):
+            raise StoppedError
 
     def _step(self, position: int) -> int:
         with self._changed:
             self._changed.wait_for(lambda: self._stop.is_set() or self._spool.end > position)
         if self._stop.is_set():
-            raise _StoppedError
+            raise StoppedError
         end = self._spool.end
         entries = self._spool.read(position, max_bytes=_BATCH_BYTES)
+        position = self._behind = entries[-1].position if entries else end
         delivered = self._store(entries)
-        position = entries[-1].position if entries else end
         # Told and counted first: who has seen the acknowledgement may rely on both.
         if delivered:
             self._on_ack(delivered)
@@ -135,8 +154,7 @@ class Writer:
     def _store(self, entries: Sequence[Entry]) -> list[int]:
         """Store a batch; the delivery times of the embeddings of this run in it."""
         newest: dict[str, dict[str, Write]] = {}
-        delivered: dict[str, int] = {}
-        self._buried.clear()
+        delivered: dict[tuple[str, str], int] = {}
         for entry in entries:
             record = self._decoded(entry)
             if record is None:
@@ -144,91 +162,29 @@ class Writer:
             write = write_of(record)
             flaw = flaw_of(write)
             if flaw:
-                self._bury(write, flaw)
+                self._sender.bury(write, flaw)
                 continue
             changes = newest.setdefault(write.collection, {})
             changes.pop(write.key, None)
             changes[write.key] = write
             fresh = entry.position > self._measured_from
             if fresh and isinstance(record, Embedding) and record.delivered_ns:
-                delivered[write.key] = record.delivered_ns
-        for changes in newest.values():
-            self._store_collection(list(changes.values()))
-        return [at_ns for key, at_ns in delivered.items() if key not in self._buried]
+                delivered[write.collection, write.key] = record.delivered_ns
+        for collection, changes in newest.items():
+            for key in self._sender.send(list(changes.values())):
+                delivered.pop((collection, key), None)
+        return list(delivered.values())
 
-    def _store_collection(self, writes: list[Write]) -> None:
-        for kind in (True, False):
-            alike = [write for write in writes if (write.row is None) == kind]
-            for start in range(0, len(alike), _BATCH_ROWS):
-                self._attempt(alike[start : start + _BATCH_ROWS])
-
-    def _attempt(self, group: list[Write]) -> None:
-        """Store rows of one collection, however long it takes; what is refused is buried."""
-        attempt = doubts = 0
-        while True:
-            if self._stop.is_set():
-                raise _StoppedError
+    def _another(self, collection: str) -> Write | None:
+        """A sound row of a collection that waits behind the batch being stored."""
+        for entry in self._spool.read(self._behind, max_bytes=_BATCH_BYTES):
             try:
-                self._send(group)
-            except Exception as error:
-                fault = fault_of(error)
-                doubts += fault is Fault.DOUBT
-                if fault is Fault.POISON or doubts >= _DOUBTS:
-                    self._bisect(group, error)
-                    return
-                attempt += 1
-                self._recover(group, attempt, fault, error)
-            else:
-                self._away = False
-                return
-
-    def _send(self, group: list[Write]) -> None:
-        client = self._connection.client()
-        first = group[0]
-        if first.row is None:
-            if client.has_collection(first.collection, timeout=TIMEOUT_S):
-                self._prepare(first)
-                condition = any_of("key", (write.key for write in group))
-                client.delete(first.collection, filter=condition, timeout=TIMEOUT_S)
-            return
-        self._prepare(first)
-        client.upsert(first.collection, [write.row for write in group], timeout=TIMEOUT_S)
-
-    def _prepare(self, write: Write) -> None:
-        """Create, or check and load, the collection of a row before its first use."""
-        if write.collection in self._prepared:
-            return
-        prepare(
-            self._connection.client(),
-            write.layout,
-            space=write.space,
-            dimension=write.dimension,
-            lite=self._connection.lite,
-            store=self._connection.store,
-            timeout_s=TIMEOUT_S,
-        )
-        self._prepared.add(write.collection)
-
-    def _recover(self, group: list[Write], attempt: int, fault: Fault, error: Exception) -> None:
-        self._prepared.discard(group[0].collection)
-        if fault is not Fault.MEND:
-            self._connection.mend()
-        if not self._away and (attempt >= _AWAY_AFTER or fault is Fault.FATAL):
-            self._away = True
-            self._say(
-                "away",
-                f"{self._connection.store} takes nothing: {words_of(error)}",
-                "listening goes on and the spool keeps it; bring the store back",
-            )
-        self._stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1])
-
-    def _bisect(self, group: list[Write], error: Exception) -> None:
-        if len(group) == 1:
-            self._bury(group[0], words_of(error))
-            return
-        half = len(group) // 2
-        self._attempt(group[:half])
-        self._attempt(group[half:])
+                write = write_of(decode(entry.payload))
+            except ValueError:
+                continue  # told when its turn comes
+            if write.collection == collection and write.row is not None and not flaw_of(write):
+                return write
+        return None
 
     def _decoded(self, entry: Entry) -> Storable | None:
         try:
@@ -236,12 +192,6 @@ class Writer:
         except ValueError as error:
             self._say("unreadable", f"the spool holds an {error}", "use the grym that wrote it")
             return None
-
-    def _bury(self, write: Write, flaw: str) -> None:
-        detail = f"the row {write.key} of {write.collection} cannot be stored: {flaw}"
-        remedy = "the row was left out, the others were stored; please report it"
-        self._buried.add(write.key)
-        self._on_failure(Failure(write.stream, "store", "rejected", detail, remedy, write.start_s))
 
     def _say(self, reason: str, detail: str, remedy: str) -> None:
         self._on_failure(Failure("", "store", reason, detail, remedy, 0.0))

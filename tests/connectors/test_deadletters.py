@@ -1,4 +1,6 @@
 import json
+import logging
+import resource
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ def test_a_failure_and_a_dead_window_are_kept_with_their_reasons(tmp_path: Path)
         "verdict": "dead",
         "reason": "breaker_open",
     }
-    assert log.count == 2
+    assert log.lost == 0
 
 
 def test_reopening_goes_on_where_it_ended_even_after_a_torn_line(tmp_path: Path) -> None:
@@ -71,3 +73,49 @@ def test_closing_twice_is_harmless_and_an_unwritable_place_is_told(tmp_path: Pat
     log.close()
     with pytest.raises(OSError, match="letters"):
         DeadLetters(tmp_path / "letters.jsonl" / "below")
+
+
+def test_a_letter_after_the_close_is_counted_and_harms_nobody(tmp_path: Path) -> None:
+    log = DeadLetters(tmp_path / "letters.jsonl")
+    log.append(failure("kept"))
+    log.close()
+    log.append(failure("late"))
+    assert log.lost == 1
+    assert [letter["detail"] for letter in letters(log.path)] == ["kept"]
+
+
+def test_letters_that_the_disk_refuses_are_counted_and_said_once_until_it_takes_them_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = DeadLetters(tmp_path / "letters.jsonl")
+    log.append(failure("before"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with caplog.at_level(logging.WARNING):
+        for number in (2, 4):
+            size = log.path.stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+            try:
+                log.append(failure("no room"))
+                log.append(failure("no room"))
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert log.lost == number
+            log.append(failure("after"))
+    assert [letter["detail"] for letter in letters(log.path)] == ["before", "after", "after"]
+    assert len(caplog.records) == 2
+    assert str(log.path) in caplog.text
+
+
+def test_a_file_that_cannot_be_put_aside_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+    log = DeadLetters(path, max_bytes=600)
+    older = path.with_name("letters.jsonl.1")
+    (older / "in the way").mkdir(parents=True)
+    for number in range(4):
+        log.append(failure(str(number)))
+    assert log.lost > 0
+    assert len(letters(path)) + log.lost == 4
+    (older / "in the way").rmdir()
+    older.rmdir()
+    log.append(failure("at last"))
+    assert letters(path)[-1]["detail"] == "at last"

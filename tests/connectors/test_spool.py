@@ -1,3 +1,4 @@
+import logging
 import os
 import resource
 import shutil
@@ -15,7 +16,12 @@ from operators.records import Failure
 
 
 def payloads(spool: Spool) -> list[bytes]:
-    return [entry.payload for entry in spool.replay()]
+    found: list[bytes] = []
+    position = spool.acknowledged
+    while entries := spool.read(position):
+        found += [entry.payload for entry in entries]
+        position = entries[-1].position
+    return found
 
 
 def segments(folder: Path) -> list[Path]:
@@ -263,3 +269,57 @@ def test_appending_nothing_changes_nothing(tmp_path: Path) -> None:
     assert segments(tmp_path) == []
     assert spool.read(0) == []
     assert spool.folder == tmp_path
+
+
+def test_a_disk_that_cannot_note_what_is_stored_costs_a_longer_replay_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path)
+    in_the_way = tmp_path / "acknowledged"
+    in_the_way.mkdir()
+    first = spool.append([b"one"])
+    second = spool.append([b"two"])
+    third = spool.append([b"three"])
+    with caplog.at_level(logging.WARNING):
+        spool.acknowledge(first)
+        spool.acknowledge(second)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(tmp_path) in caplog.text
+    assert spool.acknowledged == second
+    assert payloads(spool) == [b"three"]
+    in_the_way.rmdir()
+    spool.close()  # tries once more
+    spool = Spool(tmp_path)
+    assert payloads(spool) == [b"three"]
+    spool.acknowledge(third)
+    spool.close()
+    assert payloads(Spool(tmp_path)) == []
+
+
+def test_without_room_an_older_note_stays_whole(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    first = spool.append([b"one"])
+    spool.acknowledge(first)
+    second = spool.append([b"two"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        spool.acknowledge(second)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert spool.acknowledged == second
+    spool._lock.release()  # what the kernel does for a dead process
+    assert payloads(Spool(tmp_path)) == [b"two"]
+
+
+def test_a_closed_spool_touches_nothing_any_more(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    end = spool.append([b"one"])
+    spool.close()
+    spool.close()
+    heir = Spool(tmp_path)
+    with pytest.raises(SpoolError, match="closed"):
+        spool.acknowledge(end)
+    with pytest.raises(SpoolError, match="closed"):
+        spool.append([b"two"])
+    assert payloads(heir) == [b"one"]

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from connectors.entries import encode
+from connectors.locks import FileLock
+from connectors.milvus import writer as milvus_writer
 from connectors.milvus.connection import Connection
 from connectors.milvus.errors import (
     StoreHeld,
@@ -19,6 +22,7 @@ from connectors.milvus.errors import (
 from connectors.milvus.process import StoreProcess, state_dir
 from connectors.milvus.queries import Queries
 from connectors.milvus.reader import Reader
+from connectors.milvus.writer import Writer
 from connectors.spool import Spool
 from connectors.store import Store
 from operators.records import Failure, Novel
@@ -57,6 +61,10 @@ def keys(uri: str, collection: str) -> list[str]:
         reader.close()
 
 
+def pid_of(uri: str) -> int:
+    return StoreProcess(Path(uri)).pid
+
+
 def windows(make) -> str:
     return f"windows_{make.space}".replace("-", "_")
 
@@ -88,8 +96,7 @@ def test_records_are_stored_once_however_often_they_are_appended(
             assert store.drain(10)
         assert store.pending == 0
         assert not store.full
-        assert not store.away
-        assert store.location == shared
+        assert store.failed is None
         assert store.folder == state_dir(Path(shared))
         assert keys(shared, windows(make)) == sorted(record.key for record in records[:5])
         assert keys(shared, "occurrences") == [
@@ -241,7 +248,6 @@ def test_a_server_by_address_is_written_and_read_the_same_way(
     holder = StoreProcess(Path(shared))
     address = holder.ensure()
     with heard.open(address, folder=tmp_path) as store, heard.open(address, folder=tmp_path) as two:
-        assert store.process_id == 0
         assert store.folder == two.folder == tmp_path
         store.append([make.pattern("by-address")])
         two.append([make.pattern("by-another")])
@@ -258,9 +264,9 @@ def test_rows_arrive_though_the_store_process_is_killed_again_and_again(
 ) -> None:
     uri = str(tmp_path / "x.db")
 
-    def kill(store: Store) -> None:
+    def kill() -> None:
         pids: list[int] = []
-        assert eventually(lambda: pids.append(store.process_id) or pids[-1])
+        assert eventually(lambda: pids.append(pid_of(uri)) or pids[-1])
         os.kill(pids[-1], signal.SIGKILL)
 
     with heard.open(uri) as store, Queries(uri) as queries:
@@ -270,7 +276,7 @@ def test_rows_arrive_though_the_store_process_is_killed_again_and_again(
             expected += batch
             store.append(batch)
             store.append([make.occurrence("p1", number * 400 + n) for n in range(400)])
-            kill(store)
+            kill()
         assert store.drain(30)
         assert keys(uri, windows(make)) == sorted(record.key for record in expected)
         assert len(queries.occurrences()) == 1_200
@@ -284,12 +290,12 @@ def test_a_disk_that_refuses_the_store_loses_nothing(tmp_path: Path, make, heard
     with heard.open(uri) as store:
         store.append([make.embedding(0.0)])
         assert store.drain(10)
-        before = store.process_id
+        before = pid_of(uri)
         resource.prlimit(before, resource.RLIMIT_FSIZE, (20_000, 20_000))
         rows = [make.embedding(float(n)) for n in range(400)]
         store.append(rows)
         assert store.drain(30)
-        assert store.process_id != before
+        assert pid_of(uri) != before
         assert keys(uri, windows(make)) == sorted(record.key for record in rows)
     assert heard.failures == []
 
@@ -341,12 +347,12 @@ def test_with_the_store_away_the_flow_goes_on_and_close_leaves_the_rest_for_late
         store.append([make.pattern("p1"), make.pattern("p2")])
         store.sync()
         assert not store.drain(0.05)
-        assert eventually(lambda: store.away)
+        assert eventually(lambda: heard.failures)
         assert store.pending == 2
         assert [failure.reason for failure in heard.failures] == ["away"]
         assert address in heard.failures[0].detail
     (folder,) = (tmp_path / "spools").iterdir()
-    assert [entry.position > 0 for entry in Spool(folder).replay()] == [True, True]
+    assert len(Spool(folder).read(0)) == 2
 
 
 def test_drain_waits_only_for_what_was_appended_before(shared: str, make, heard: Heard) -> None:
@@ -373,7 +379,7 @@ def test_a_torn_index_file_is_made_anew(tmp_path: Path, make, heard: Heard, ende
     with heard.open(uri) as store:
         store.append([make.embedding(float(n)) for n in range(40)])
         assert store.drain(10)
-        pid = store.process_id
+        pid = pid_of(uri)
     assert ended(pid)
     (index,) = Path(uri).rglob("*.idx")
     os.truncate(index, index.stat().st_size // 2)
@@ -392,8 +398,146 @@ def test_a_writer_that_ends_by_a_mistake_says_so_and_keeps_what_waits(
         store.append([make.embedding(5_000.0, delivered_ns=7)])
         assert not store.drain(10)
         assert store.pending == 1
+        assert store.failed is not None
+        assert store.failed == heard.failures[0].detail
+        assert "\n" not in store.failed
     assert [failure.reason for failure in heard.failures] == ["stopped"]
     assert "LookupError: nobody expected [7]" in heard.failures[0].detail
     with heard.open(shared) as store:
         assert store.drain(10)
     assert heard.delivered == []
+
+
+def test_a_callback_that_raises_does_not_end_the_writer(shared: str, make) -> None:
+    told: list[str] = []
+
+    def broken(failure: Failure) -> None:
+        told.append(failure.reason)
+        raise LookupError("nobody listens")
+
+    with Store.open(shared, on_failure=broken) as store:
+        store.append([make.occurrence("endless", 1.0, score=float("inf"))])
+        assert store.drain(10)
+        store.append([make.pattern("after")])
+        assert store.drain(10)
+        assert store.failed is None
+    assert told == ["rejected"]
+    assert "after" in keys(shared, "patterns")
+
+
+def test_what_the_disk_cannot_note_ends_nothing(shared: str, make, heard: Heard) -> None:
+    with heard.open(shared) as store:
+        note = store.folder / "spool" / "acknowledged"
+        note.unlink(missing_ok=True)
+        note.mkdir()
+        for name in ("unnoted-1", "unnoted-2"):
+            store.append([make.pattern(name)])
+            assert store.drain(10)
+        assert store.failed is None
+        assert store.pending == 0
+        note.rmdir()
+    assert heard.failures == []
+    with heard.open(shared) as store:
+        assert store.pending == 0
+
+
+def test_a_torn_tail_is_told_once_the_caller_listens(shared: str, make, heard: Heard) -> None:
+    folder = state_dir(Path(shared)) / "spool"
+    spool = Spool(folder)
+    spool.append([b"\x09waits"])
+    spool.close()
+    with max(folder.glob("*.segment")).open("ab") as segment:
+        segment.write(b"torn")
+    with heard.open(shared) as store:
+        assert heard.failures == []
+        store.sync()
+        assert store.drain(10)
+    assert sorted(failure.reason for failure in heard.failures) == ["torn_tail", "unreadable"]
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, make) -> Spool:
+    """A spool in which something waits."""
+    spool = Spool(tmp_path / "spool")
+    spool.append([encode(make.pattern("waited"))])
+    return spool
+
+
+def test_a_spool_that_cannot_be_read_for_a_moment_is_read_later(
+    shared: str, waiting: Spool
+) -> None:
+    (segment,) = waiting.folder.glob("*.segment")
+    aside = segment.rename(segment.with_suffix(".aside"))
+    told: list[str] = []
+
+    def put_back(failure: Failure) -> None:
+        told.append(failure.reason)
+        aside.rename(segment)
+
+    connection = Connection(shared)
+    writer = Writer(connection, waiting, on_ack=lambda _: None, on_failure=put_back)
+    writer.start()
+    assert writer.drain(10)
+    assert told == ["spool"]
+    assert writer.failed is None
+    writer.close()
+    connection.close()
+    assert "waited" in keys(shared, "patterns")
+
+
+def test_a_spool_that_cannot_be_read_at_all_ends_the_writer_which_says_why(
+    shared: str, waiting: Spool, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_writer, "_DISK_BACK_OFF_S", (0.0, 0.0))
+    (segment,) = waiting.folder.glob("*.segment")
+    segment.unlink()
+    connection = Connection(shared)
+    writer = Writer(connection, waiting, on_ack=lambda _: None, on_failure=heard.failures.append)
+    writer.start()
+    assert not writer.drain(10)
+    assert [failure.reason for failure in heard.failures] == ["spool", "stopped"]
+    assert writer.failed is not None
+    assert f"cannot read the spool {waiting.folder}" in writer.failed
+    writer.close()
+    connection.close()
+
+
+def test_closing_does_not_wait_for_a_store_process_that_does_not_start(
+    tmp_path: Path, make, heard: Heard, eventually: Eventually, ended: Ended
+) -> None:
+    uri = str(tmp_path / "x.db")
+    store = heard.open(uri)
+    pid = pid_of(uri)
+    with FileLock(state_dir(Path(uri)) / "start.lock") as starting:
+        assert starting.acquire()  # somebody else is starting it, for as long as we like
+        os.kill(pid, signal.SIGKILL)
+        assert ended(pid)
+        store.append([make.pattern("kept")])
+        assert not store.drain(0.2)
+        closing = threading.Thread(target=store.close)
+        closing.start()
+        assert eventually(lambda: not closing.is_alive())
+    closing.join()
+    with heard.open(uri) as store:
+        assert store.drain(20)
+    assert keys(uri, "patterns") == ["kept"]
+
+
+def test_closing_leaves_a_call_that_never_returns(
+    shared: str, make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_writer, "_CLOSE_S", 0.1)
+    entered, release = threading.Event(), threading.Event()
+
+    def never(_: list[int]) -> None:
+        entered.set()
+        release.wait()
+
+    store = Store.open(shared, on_ack=never)
+    store.append([make.embedding(7_000.0, delivered_ns=1)])
+    assert entered.wait(10)
+    store.close()
+    with Store.open(shared) as heir:  # the spool is free: it was given back whole
+        assert heir.pending == 1
+        release.set()
+        assert heir.drain(10)

@@ -3,10 +3,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 
 from connectors.milvus.errors import StoreHeld, StoreUnreachable, StoreUnwritable
@@ -103,6 +105,65 @@ def test_a_process_that_does_not_leave_is_not_waited_for_without_end(tmp_path: P
         fcntl.flock(leaving, fcntl.LOCK_EX)
         with pytest.raises(StoreUnreachable, match="does not end"):
             process.ensure(timeout_s=0.05)
+
+
+def test_who_waits_for_a_start_can_be_called_off(tmp_path: Path, eventually) -> None:
+    store = tmp_path / "x.db"
+    process = StoreProcess(store)
+    told: list[str] = []
+
+    def wait() -> None:
+        with pytest.raises(StoreUnreachable) as caught:
+            process.ensure()
+        told.append(str(caught.value))
+
+    with (state_dir(store) / "users.lock").open("w") as leaving:
+        fcntl.flock(leaving, fcntl.LOCK_EX)
+        thread = threading.Thread(target=wait)
+        thread.start()
+        process.interrupt()
+        assert eventually(lambda: told)
+        thread.join()
+    assert "not waited for any more" in told[0]
+    process.close()
+
+
+def test_a_start_that_met_somebody_looking_at_the_lock_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, python = tmp_path / "once", tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ntest -e {once} || {{ touch {once}; exit 75; }}\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    process = StoreProcess(tmp_path / "x.db")
+    assert process.ensure().startswith("http://127.0.0.1:")
+    assert once.exists()
+    process.close()
+
+
+def test_pings_between_calls_are_permitted(tmp_path: Path) -> None:
+    process = StoreProcess(tmp_path / "x.db")
+    options = {
+        "grpc.keepalive_time_ms": 50,
+        "grpc.keepalive_permit_without_calls": 1,
+        "grpc.http2.max_pings_without_data": 0,
+    }
+    address = process.ensure().removeprefix("http://")
+    ready, sent_away = threading.Event(), threading.Event()
+
+    def note(state: grpc.ChannelConnectivity) -> None:
+        if state is grpc.ChannelConnectivity.READY:
+            ready.set()
+        elif ready.is_set():
+            sent_away.set()
+
+    with grpc.insecure_channel(address, options=list(options.items())) as channel:
+        channel.subscribe(note, try_to_connect=True)
+        assert ready.wait(10)
+        assert not sent_away.wait(1.0)  # the third ping would do
+    process.close()
 
 
 @pytest.mark.parametrize("place", ["file/x.db", "file"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from connectors.events import as_event
+from connectors.milvus import search
 from connectors.milvus.connection import Connection
 from connectors.milvus.errors import StoreMissing
 from connectors.milvus.process import StoreProcess
@@ -50,7 +51,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory, make) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def queries(heard: Store) -> Iterator[Queries]:
-    with Queries(heard.location) as queries:
+    with Queries(str(heard.folder).removesuffix(".state")) as queries:
         yield queries
 
 
@@ -126,6 +127,39 @@ def test_search_gives_each_moment_once_with_the_pattern_heard_then(queries, make
     assert {row["pattern"] for row in every if row["start_s"] in {0.5, 1.0}} == {"early"}
 
 
+def test_several_vectors_are_one_question_and_each_moment_comes_once(queries, make) -> None:
+    # 0.5 s and 1.0 s overlap: whichever vector found them, they are one moment.
+    seeds = (500, 1_000, 7)
+    vectors = np.stack([make.vector(seed) for seed in seeds])
+    rows = queries.search(vectors, make.space, limit=4)
+    assert [row["score"] for row in rows[:3]] == [1.0, 1.0, 1.0]
+    assert [(row["stream"], row["start_s"]) for row in rows[:3]] == [
+        ('k"\\é', 3600.0),
+        ("mic", 0.5),
+        ("mic", 49.8),
+    ]
+    every = queries.search(vectors, make.space, limit=100)
+    assert every[:4] == rows
+    starts = [row["start_s"] for row in every if row["stream"] == "mic"]
+    assert all(abs(a - b) >= 1.0 for a in starts for b in starts if a is not b)
+    for row in every:
+        seed = 7 if row["start_s"] in {49.8, 50.3, 3600.0} else round(row["start_s"] * 1_000)
+        assert row["score"] == pytest.approx(max(vectors @ make.vector(seed)), abs=1e-4)
+    assert queries.search(vectors[:1], make.space) == queries.search(vectors[0], make.space)
+
+
+def test_search_asks_on_until_no_better_moment_can_be_missing(
+    queries, make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = np.stack([make.vector(seed) for seed in (7, 2_000, 3_000)])
+    expected = [queries.search(vectors[:n], make.space, limit=6) for n in (1, 2, 3)]
+    monkeypatch.setattr(search, "_FIRST_ASKED", 1)
+    for n in (1, 2, 3):
+        assert queries.search(vectors[:n], make.space, limit=6) == expected[n - 1]
+    monkeypatch.setattr(search, "_MOST_ASKED", 6)
+    assert queries.search(vectors[0], make.space, limit=6) == expected[0][:5]
+
+
 def test_search_can_be_narrowed_to_a_stream_and_a_time(queries, make) -> None:
     (row,) = queries.search(make.vector(7), make.space, stream="mic", limit=1)
     assert row["start_s"] == 49.8
@@ -135,18 +169,19 @@ def test_search_can_be_narrowed_to_a_stream_and_a_time(queries, make) -> None:
 
 
 def test_search_in_another_space_or_with_another_shape_is_told(queries, make) -> None:
-    assert queries.spaces() == [make.space]
     with pytest.raises(StoreMissing, match=f"there: {make.space}"):
         queries.search(make.vector(7), "clap-00000000-512")
     with pytest.raises(ValueError, match="has 16 finite numbers"):
         queries.search(make.vector(7)[:5], make.space)
+    with pytest.raises(ValueError, match="has 16 finite numbers"):
+        queries.search(np.empty((0, 16)), make.space)
     with pytest.raises(ValueError, match="finite"):
         queries.search(np.full(16, np.nan), make.space)
 
 
 def test_a_read_goes_on_when_the_store_process_is_killed_meanwhile(heard, queries, ended) -> None:
     before = queries.patterns()
-    pid = heard.process_id
+    pid = StoreProcess(Path(str(heard.folder).removesuffix(".state"))).pid
     assert pid > 0
     os.kill(pid, signal.SIGKILL)
     assert queries.patterns() == before
@@ -168,7 +203,6 @@ def test_a_server_that_holds_nothing_of_ours_is_told(tmp_path: Path) -> None:
         Queries(address)
     with Queries(str(tmp_path / "x.db")) as queries:  # was listened into, nothing recurred yet
         assert queries.patterns(since_s=5) == []
-        assert queries.spaces() == []
     process.close()
 
 
