@@ -139,7 +139,7 @@ def load_model(name: str, settings: Settings, progress: Callable[[str], None]) -
     """Load one model with its settings; see ``load_models``."""
     told = settings.models.get(name)
     folder = told.path if told and told.path else None
-    if folder is None:
+    if folder is None and name in weights.SOURCES:
         folder = weights.find(name) or weights.pull(name, progress=progress)
     options: dict[str, object] = {} if folder is None else {"weights": folder}
     if told and told.dtype != "auto":
