@@ -50,6 +50,38 @@ def test_a_signal_ends_a_run_in_order_and_recovery_goes_on_there(
     assert before["audio_s"] + after["audio_s"] == pytest.approx(120.0, abs=0.001)
 
 
+def test_a_breaker_that_is_open_at_kill_9_resumes_open(on_disk: OnDisk, tmp_path: Path) -> None:
+    flags = ["--store", tmp_path / "a.db", "--recovery", tmp_path / "kept", "--json", "--windows"]
+    env = {
+        **os.environ,
+        "GRYM_LISTEN__MODELS": '["logmel"]',
+        "GRYM_LISTEN__EPOCH_S": "0",
+        "GRYM_BREAKER__WAIT_DURATION_IN_OPEN_S": "100000",
+        "GRYM_BREAKER__WAIT_CAP_S": "100000",
+    }
+    broken = "from operators.models.logmel import Logmel as L; L._embed = L.embed; "
+    broken += "L.embed = lambda s, w: s._embed(w) if not w.any() else 1 / 0; "
+    process = subprocess.Popen(
+        [sys.executable, "-c", broken + GRYM[2], *map(str, ["listen", on_disk.wav, *flags])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    refused = 0
+    while refused < 20:  # several epochs after it opened
+        refused += json.loads(first_line(process)).get("reason") == "breaker_open"
+    process.kill()
+    process.communicate(timeout=60)
+
+    again = start("listen", on_disk.wav, *flags, **{k: env[k] for k in env if "GRYM_" in k})
+    out, _ = again.communicate(timeout=120)
+    summary = json.loads(out.splitlines()[-1])
+    assert again.returncode == 0
+    assert summary["stored"] == summary["breaker_opens"] == 0
+    assert summary["dead"] == summary["reasons"]["dead: breaker_open"] > 0
+
+
 def test_a_second_signal_ends_the_process_at_once(on_disk: OnDisk, tmp_path: Path) -> None:
     flags = ["--store", tmp_path / "a.db", "--json", "--windows", "--speed", "realtime"]
     hold = "import flows.run as r; r._outcome = lambda *a, **k: __import__('time').sleep(60); "
