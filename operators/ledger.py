@@ -77,6 +77,12 @@ class Ledger:
                 (self._patterns.discard if status in _GONE else self._patterns.add)(key)
             case Relation(key=key, withdrawn=withdrawn):
                 (self._relations.discard if withdrawn else self._relations.add)(key)
+            case Failure(stage="store", reason="window_rejected"):
+                # It was counted when it went to the spool, unless by an earlier process.
+                if self.outcomes["stored"]:
+                    self.outcomes["stored"] -= 1
+                    self.outcomes["dead"] += 1
+                    self.reasons["dead: rejected"] += 1
             case Failure(fatal_source=True, stream=stream):
                 self.failed_sources.add(stream)
             case BreakerTransition(to_state="open"):

@@ -93,8 +93,9 @@ class Sender:
         """Leave a row out and say so."""
         detail = f"the row {write.key} of {write.collection} cannot be stored: {flaw}"
         remedy = "the row was left out, the others were stored; please report it"
+        reason = "window_rejected" if write.layout.kind == "windows" else "rejected"
         self._buried.add(write.key)
-        self._tell(Failure(write.stream, "store", "rejected", detail, remedy, write.start_s))
+        self._tell(Failure(write.stream, "store", reason, detail, remedy, write.start_s))
 
     def _attempt(self, group: list[Write], since_s: float | None = None) -> None:
         """Store rows; those that are refused end buried, or as suspects."""

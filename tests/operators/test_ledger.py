@@ -72,6 +72,18 @@ def test_only_a_source_that_failed_counts_as_failed_and_only_once() -> None:
     assert summary["rss_mb"] == 300.0
 
 
+def test_a_window_that_the_store_refuses_is_dead_and_not_stored() -> None:
+    ledger = Ledger()
+    refused = Failure("s", "store", "window_rejected", "d", "r", 0.0)
+    ledger.note(refused)  # of an earlier process: its summary has been printed
+    ledger.cut(1)
+    ledger.note(embedding())
+    ledger.note(refused)
+    summary = ledger.summary(USAGE)
+    assert (summary["windows"], summary["stored"], summary["dead"]) == (1, 0, 1)
+    assert summary["reasons"] == {"dead: rejected": 1}
+
+
 def test_without_windows_there_is_no_latency() -> None:
     assert Ledger().summary(USAGE)["latency_ms"] == {"p50": None, "p95": None, "p99": None}
 
