@@ -151,8 +151,13 @@ class Concluding:
 
 
 def discovering(detector: Detector) -> Hears:
-    """A detector as a step wraps it."""
-    return Concluding(detector.hear, detector.finish, detector.snapshot)
+    """A detector as a step wraps it; its span is linked to the window before the region."""
+
+    def hear(region: Region) -> list[Item]:
+        with tracing.stage("patterns", traceparents=(region.traceparent,)):
+            return list(detector.hear(region))
+
+    return Concluding(hear, detector.finish, detector.snapshot)
 
 
 def relating(tracker: RelationTracker) -> Hears:

@@ -19,6 +19,7 @@ from connectors.milvus.faults import Fault, fault_of, words_of
 from connectors.milvus.filters import any_of
 from connectors.milvus.rows import Write
 from connectors.milvus.schema import prepare
+from operators import tracing
 from operators.records import Failure
 
 _BATCH_ROWS = 64
@@ -172,7 +173,13 @@ class Sender:
                 client.delete(first.collection, filter=condition, timeout=TIMEOUT_S)
             return
         self._prepare(first)
-        client.upsert(first.collection, [write.row for write in group], timeout=TIMEOUT_S)
+        rows = [write.row for write in group]
+        noted: dict[str, str | int] = {
+            "db.system.name": "milvus",
+            "db.operation.batch.size": len(rows),
+        }
+        with tracing.stage(f"upsert {first.collection}", attributes=noted):
+            client.upsert(first.collection, rows, timeout=TIMEOUT_S)
 
     def _prepare(self, write: Write) -> None:
         """Create, or check and load, the collection of a row before its first use."""

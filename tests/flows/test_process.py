@@ -207,7 +207,8 @@ def test_traces_go_to_stderr_when_asked_for(on_disk: OnDisk, tmp_path: Path) -> 
     assert json.loads(out.splitlines()[-1])["event"] == "summary"
     spans = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     names = {span["name"] for span in spans}
-    assert names >= {"window", "batch logmel", "segment", "relations", "kinship"}
+    assert names >= {"window", "batch logmel", "segment", "patterns", "relations", "kinship"}
+    assert "upsert occurrences" in names
     windows = {span["context"]["span_id"] for span in spans if span["name"] == "window"}
     parents = {span["parent_id"] for span in spans if span["name"] == "logmel"}
     assert parents
