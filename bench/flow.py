@@ -14,7 +14,6 @@ import json
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from rich.table import Table
 
 from bench.pairs import PAIRS, Ratio, alternate
 from connectors.files import FileReader
-from connectors.reader import ReadOptions
+from connectors.reader import ReadOptions, items_of
 from flows.run import Request, run
 from flows.settings import Settings, load
 from flows.station import load_models
@@ -111,7 +110,9 @@ def loop(audio: Path, model: Model, batch: int) -> int:
     segmenter, detector = Segmenter("bench"), Detector("bench")
     waiting: list[Floats] = []
     embedded = 0
-    for frame in frames_of(audio):
+    for frame in items_of(FileReader("bench", str(audio), ReadOptions())):
+        if not isinstance(frame, Frame):
+            continue
         for item in segmenter.hear(frame):
             if isinstance(item, Region):
                 detector.hear(item)
@@ -123,18 +124,6 @@ def loop(audio: Path, model: Model, batch: int) -> int:
             embedded += len(model.embed(np.stack(waiting[:batch])))
             del waiting[:batch]
     return embedded
-
-
-def frames_of(audio: Path) -> Iterator[Frame]:
-    """Frames of a file through its reader."""
-    reader = FileReader("bench", str(audio), ReadOptions())
-    last = False
-    while not last:
-        for item in reader.next():
-            if isinstance(item, Frame):
-                last = item.last
-                yield item
-    reader.close()
 
 
 def eight_streams(folder: Path, duration_s: float) -> dict[str, object]:

@@ -9,7 +9,7 @@ stream is a ``Frame`` with ``last=True``; after it the reader is never asked aga
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -93,3 +93,15 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Release what is open; may be called twice, and ``snapshot`` still answers after it."""
+
+
+def items_of(reader: Reader) -> Iterator[Item]:
+    """Everything a reader that never waits delivers, to the end of its stream; then closes it."""
+    try:
+        last = False
+        while not last:
+            for item in reader.next():
+                last = isinstance(item, Frame) and item.last
+                yield item
+    finally:
+        reader.close()

@@ -1,4 +1,4 @@
-"""The standard error stream of this process, silenced for a moment.
+"""File descriptors of this process, silenced: stderr for a moment, a lost stdout for good.
 
 An error that has to leave a callback of the dataflow engine is reported by us in one line; the
 engine, on its way out, also writes a panic message of its own straight to file descriptor 2.
@@ -8,6 +8,13 @@ Invariant: silence ends with the ``with`` block, whatever happens in it.
 
 import os
 from types import TracebackType
+
+
+def silence(descriptor: int) -> None:
+    """From now on what is written to a file descriptor goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 class Hush:
@@ -21,9 +28,7 @@ class Hush:
         if self._kept >= 0:
             return
         self._kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+        silence(2)
 
     def __enter__(self) -> "Hush":
         return self

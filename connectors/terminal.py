@@ -5,14 +5,14 @@ sees goes to stderr. A reader that went away (``| head``) asks the run to stop, 
 """
 
 import json
-import os
 from collections.abc import Callable
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 
 from connectors.events import Event, as_event
+from connectors.stderr import silence
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -57,15 +57,8 @@ class PipedConsole(Console):
     def on_broken_pipe(self) -> None:
         """Nobody reads any more."""
         self.quiet = True
-        silence(self.file)
+        silence(self.file.fileno())
         self._gone()
-
-
-def silence(out: IO[str]) -> None:
-    """Let what is still buffered for ``out`` go nowhere: its reader is gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, out.fileno())
-    os.close(nowhere)
 
 
 class JsonLines:
@@ -102,7 +95,7 @@ class JsonLines:
         except OSError as error:
             self._open = False
             self.lost = None if isinstance(error, BrokenPipeError) else error
-            silence(self._out)
+            silence(self._out.fileno())
             self._gone()
 
 

@@ -193,10 +193,9 @@ def _outcome(station: Station, sources: Sources, meter: "_Meter", *, stored: boo
 
 
 def _store(settings: Settings, announce: _Announcer) -> Store:
-    token = settings.store.token
     return Store.open(
         settings.store.uri,
-        token=token.get_secret_value() if token else "",
+        token=settings.store.secret,
         max_spool_bytes=settings.store.spool_mb << 20,
         on_ack=lambda delivered_ns: announce.ledger.acknowledged(_since_s(delivered_ns)),
         on_failure=announce,

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from connectors.decode import DecodeError
 from connectors.files import FileReader
-from connectors.reader import ReadOptions
+from connectors.reader import ReadOptions, items_of
 from flows.errors import GrymError
 from flows.settings import Settings
-from flows.station import load_model
-from operators.models import MODELS
-from operators.models.protocol import UnknownModelError
-from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Frame
+from flows.station import check_known, load_model
+from operators.records import ANALYSIS_RATE_HZ, Floats, Frame
 
 _MOST_WINDOWS = 8
 _BLOCK = 441
@@ -34,8 +31,7 @@ def vectors_of(clip: Path, name: str, settings: Settings) -> tuple[str, Floats]:
         ModelError: the model is unknown or cannot be loaded.
         GrymError: the clip cannot be read, or is silent.
     """
-    if name not in MODELS:
-        raise UnknownModelError(name, tuple(sorted(MODELS)))
+    check_known(name)
     windows = cut(_read(clip, settings.listen.window_s * _MOST_WINDOWS), settings.listen.window_s)
     if not len(windows):
         raise GrymError(
@@ -60,20 +56,12 @@ def cut(samples: Floats, window_s: float) -> Floats:
 
 
 def _read(clip: Path, most_s: float) -> Floats:
-    reader = FileReader("clip", str(clip), ReadOptions())
     pieces: list[Floats] = []
-    try:
-        while sum(map(len, pieces)) < most_s * ANALYSIS_RATE_HZ:
-            items = reader.next()
-            for item in items:
-                if isinstance(item, Frame):
-                    pieces.append(item.samples)
-                elif isinstance(item, Failure) and not pieces:
-                    raise GrymError(f"{item.detail}: {item.remedy}")
-            if any(isinstance(item, Frame) and item.last for item in items):
-                break
-    except DecodeError as error:
-        raise GrymError(f"{error.detail}: {error.remedy}") from None
-    finally:
-        reader.close()
+    for item in items_of(FileReader("clip", str(clip), ReadOptions())):
+        if isinstance(item, Frame):
+            pieces.append(item.samples)
+        elif not pieces:
+            raise GrymError(f"{item.detail}: {item.remedy}")
+        if sum(map(len, pieces)) >= most_s * ANALYSIS_RATE_HZ:
+            break
     return np.concatenate(pieces) if pieces else np.empty(0, np.float32)

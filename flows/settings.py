@@ -55,6 +55,11 @@ class StoreSettings(_Section):
     drain_s: float = Field(30.0, gt=0, description="how long the end of a run waits for the store")
     spool_mb: int = Field(512, ge=8, description="what may wait on disk while the store is away")
 
+    @property
+    def secret(self) -> str | None:
+        """The token in plain text, for whoever connects."""
+        return self.token.get_secret_value() if self.token else None
+
     @field_validator("uri")
     @classmethod
     def _uri(cls, value: str) -> str:

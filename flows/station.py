@@ -122,6 +122,17 @@ def credit_for(settings: Settings) -> Credit:
     return Credit(_CREDIT_BATCHES * settings.infer.max_batch * len(settings.listen.models))
 
 
+def check_known(*names: str) -> None:
+    """Refuse a model that is not there before anything is opened or read.
+
+    Raises:
+        UnknownModelError: its text lists the known ones.
+    """
+    for name in names:
+        if name not in MODELS:
+            raise UnknownModelError(name, tuple(sorted(MODELS)))
+
+
 def load_models(settings: Settings, progress: Callable[[str], None]) -> dict[str, Model]:
     """Load the models a run asks for, pulling weights that are missing.
 
@@ -129,9 +140,7 @@ def load_models(settings: Settings, progress: Callable[[str], None]) -> dict[str
         ModelError: unknown, misconfigured, or its weights cannot be had; one line each.
     """
     names = settings.listen.models
-    for name in (*names, *settings.models):
-        if name not in MODELS:
-            raise UnknownModelError(name, tuple(sorted(MODELS)))
+    check_known(*names, *settings.models)
     return {name: load_model(name, settings, progress) for name in names}
 
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from connectors.milvus.errors import StoreError
 from connectors.sources import SourceError
-from connectors.terminal import silence
+from connectors.stderr import silence
 from flows.cli import asking, configuring, listening, models
 from flows.errors import GrymError, UsageError
 from operators.models.protocol import ModelConfigError, ModelError, UnknownModelError
@@ -69,7 +69,7 @@ def _unwritable(error: OSError) -> int:
     """A reader that went away is no error; a full disk behind stdout is."""
     if error.errno not in (errno.EPIPE, errno.ENOSPC):
         return _failed(error)
-    silence(sys.stdout)
+    silence(sys.stdout.fileno())
     if error.errno == errno.EPIPE:
         return 0
     return _told("stdout takes nothing more: no space left; make room there", 1)

@@ -6,7 +6,7 @@ process. Invariant: with ``--json`` they print the objects ``listen`` prints, in
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,9 +50,7 @@ def patterns(
     as_json: JsonOption = False,
 ) -> None:
     """List the sounds that recur."""
-    age_s = _age_s(since)
-    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
-        rows = queries.patterns(stream=stream, since_s=age_s, limit=limit)
+    rows = _ask(Queries.patterns, store, stream, since, limit, config)
     columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status")
     _print(rows, columns, "patterns", as_json=as_json)
 
@@ -66,9 +64,7 @@ def occurrences(
     as_json: JsonOption = False,
 ) -> None:
     """List when each pattern was heard."""
-    age_s = _age_s(since)
-    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
-        rows = queries.occurrences(stream=stream, since_s=age_s, limit=limit)
+    rows = _ask(Queries.occurrences, store, stream, since, limit, config)
     _print(rows, ("stream", "start_s", "end_s", "pattern", "score"), "occurrences", as_json=as_json)
 
 
@@ -81,9 +77,7 @@ def relations(
     as_json: JsonOption = False,
 ) -> None:
     """List how patterns relate, with the evidence."""
-    age_s = _age_s(since)
-    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
-        rows = queries.relations(stream=stream, since_s=age_s, limit=limit)
+    rows = _ask(Queries.relations, store, stream, since, limit, config)
     columns = ("stream", "kind", "source", "target", "lag_s", "period_s", "support", "lift")
     _print(rows, columns, "relations", as_json=as_json)
 
@@ -120,9 +114,22 @@ def search(
     _print(rows, columns, f"heard like {like.name}", as_json=as_json)
 
 
+def _ask(
+    question: Callable[..., list[dict[str, Any]]],
+    store: str | None,
+    stream: str | None,
+    since: str | None,
+    limit: int | None,
+    config: Path | None,
+) -> list[dict[str, Any]]:
+    """The rows of a list verb."""
+    age_s = _age_s(since)
+    with _queries(settings_of(config, {"store": {"uri": store}})) as queries:
+        return question(queries, stream=stream, since_s=age_s, limit=limit)
+
+
 def _queries(settings: Settings) -> Queries:
-    token = settings.store.token
-    return Queries(settings.store.uri, token.get_secret_value() if token else None)
+    return Queries(settings.store.uri, settings.store.secret)
 
 
 def _age_s(text: str | None) -> float | None:

@@ -27,7 +27,6 @@ class Call:
         started_s: on the monotonic clock, for the deadline.
         started_ns: epoch nanoseconds, for spans.
         abandoned: it went past its deadline; whatever it still returns is thrown away.
-        claimed: it returned in time; from here on it can no longer be abandoned.
     """
 
     taken: list[Waiting]
@@ -36,7 +35,6 @@ class Call:
     started_s: float
     started_ns: int
     abandoned: bool = False
-    claimed: bool = False
 
     @property
     def windows(self) -> list[Window]:
