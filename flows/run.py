@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -226,12 +226,20 @@ class _Meter:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """While open, the first SIGINT or SIGTERM asks to stop; a second one ends the process."""
+    """While open, the first SIGINT or SIGTERM asks to stop; a second one ends the process.
+
+    A handler can interrupt itself: what it decides by is a plain flag, raised before it takes the
+    lock inside ``stop``, which a handler inside the handler would wait for without end.
+    """
+    asked = False
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os.write(2, _ENDED_AT_ONCE)
+        nonlocal asked
+        if asked:
+            with suppress(OSError):
+                os.write(2, _ENDED_AT_ONCE)
             os._exit(130)
+        asked = True
         stop.set()
 
     if threading.current_thread() is not threading.main_thread():
