@@ -10,7 +10,7 @@ SEED   ?= 1
 export OMP_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test sound check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -32,8 +32,14 @@ $(WEIGHTS): $(STAMP)
 demo: install  ## a scene of five minutes: what recurs in it, how it relates, what was found
 	$(BIN)/grym demo --seed $(SEED)
 
-test: install  ## every test, with coverage
+test: sound install  ## every test, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+sound:
+	@command -v pulseaudio >/dev/null && command -v paplay >/dev/null \
+	  && ls /usr/lib*/*/alsa-lib/libasound_module_pcm_pulse.so /usr/lib*/alsa-lib/libasound_module_pcm_pulse.so 2>/dev/null | grep -q . \
+	  && $(PYTHON) -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)' \
+	  || { echo "the tests capture a virtual microphone and need: apt-get install -y --no-install-recommends libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins"; exit 1; }
 
 check: install  ## style, types, architecture
 	$(BIN)/ruff check .
@@ -43,6 +49,7 @@ check: install  ## style, types, architecture
 
 bench: install  ## the figures of the README, as ratios measured in one run
 	$(BIN)/python -m bench.flow
+	$(BIN)/python -m bench.ingest
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

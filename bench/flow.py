@@ -22,8 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.pairs import PAIRS, Ratio, alternate
-from connectors.files import FileReader
-from connectors.reader import ReadOptions, items_of
+from connectors.chunks import ReadOptions
+from connectors.files import Files
+from connectors.framed import Framed
+from connectors.reader import items_of
 from flows.run import Request, run
 from flows.settings import Settings, load
 from flows.station import load_models
@@ -110,7 +112,7 @@ def loop(audio: Path, model: Model, batch: int) -> int:
     segmenter, detector = Segmenter("bench"), Detector("bench")
     waiting: list[Floats] = []
     embedded = 0
-    for frame in items_of(FileReader("bench", str(audio), ReadOptions())):
+    for frame in items_of(Framed(Files, "bench", str(audio), ReadOptions())):
         if not isinstance(frame, Frame):
             continue
         for item in segmenter.hear(frame):

@@ -1,4 +1,4 @@
-"""Spans, failures and marks in stream order -> frames of the wanted length, and where to resume.
+"""What a stream holds, in order -> frames of the wanted length, and where to resume.
 
 What is decoded but not yet delivered waits here; only delivering moves the resume point. A mark
 is taken over when everything before it was delivered: until then a resume goes back to the
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from connectors.reader import State
+from connectors.chunks import State
 from connectors.resample import Span
 from operators.records import Failure, Floats
 
@@ -34,7 +34,14 @@ class Passing:
     mark: State
 
 
-Piece: TypeAlias = Span | Failure | Passing
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Everything before was pushed, and nothing follows for the time being."""
+
+
+Piece: TypeAlias = Span | Failure | Passing | Over
+Said: TypeAlias = Failure | Over
+"""Pieces that are counted, so that a resumed run leaves out those that were delivered."""
 
 
 class Cutter:
@@ -66,7 +73,7 @@ class Cutter:
 
     def push(self, piece: Piece) -> None:
         """Append what was read next; what an earlier run delivered is dropped here."""
-        if isinstance(piece, Failure) and self._drop_failures:
+        if isinstance(piece, Said) and self._drop_failures:
             self._drop_failures -= 1
             return
         if isinstance(piece, Span) and piece.index < self._drop_before:
@@ -76,8 +83,8 @@ class Cutter:
                 return
         self._queue.append(piece)
 
-    def ready(self, *, flush: bool) -> int | Failure | None:
-        """What can be delivered next: the position at which a frame ends, or a failure.
+    def ready(self, *, flush: bool) -> int | Said | None:
+        """What can be delivered next: the position at which a frame ends, or what is said.
 
         Args:
             flush: nothing will be pushed any more, so that a short frame is complete.
@@ -86,17 +93,17 @@ class Cutter:
         if not self._queue:
             return None
         head = self._queue[0]
-        if isinstance(head, Failure):
+        if isinstance(head, Said):
             return head
         end, wanted, complete = self._run()
         return end if complete or flush or not wanted else None
 
-    def take(self) -> Span | Failure:
+    def take(self) -> Span | Said:
         """What ``ready`` announced; the samples of a span are contiguous and read-only."""
-        if isinstance(failure := self._queue[0], Failure):
+        if isinstance(said := self._queue[0], Said):
             self._queue.popleft()
             self._failures += 1
-            return failure
+            return said
         parts: list[Floats] = []
         wanted, index = self._length, -1
         while wanted and self._queue:
@@ -104,7 +111,7 @@ class Cutter:
             if isinstance(piece, Passing):
                 self._pass_marks()
                 continue
-            if isinstance(piece, Failure) or (parts and piece.index != self._position):
+            if isinstance(piece, Said) or (parts and piece.index != self._position):
                 break
             self._queue.popleft()
             index = piece.index if index < 0 else index
@@ -124,7 +131,7 @@ class Cutter:
         for piece in self._queue:
             if isinstance(piece, Passing):
                 continue
-            if isinstance(piece, Failure) or (end >= 0 and piece.index != end):
+            if isinstance(piece, Said) or (end >= 0 and piece.index != end):
                 return end, wanted, True
             got = min(len(piece.samples), wanted)
             end, wanted = piece.index + got, wanted - got

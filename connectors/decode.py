@@ -1,7 +1,6 @@
-"""One audio file -> mono blocks, streamed, and everything that may be wrong with a file in words.
+"""One audio file -> blocks of samples, and everything that may be wrong with it in words.
 
 Whatever libsndfile reads (WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, AU, CAF, W64, RF64, ...).
-Channels are averaged in their order, in float32.
 
 Invariant: blocks lie on a fixed grid from the start of the file and are bit-identical wherever
 reading began; good audio before a defect is delivered before the defect is raised. It does not
@@ -13,7 +12,6 @@ import re
 import stat
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 from operators.records import Floats
@@ -82,7 +80,7 @@ class AudioFile:
         self._announced = 0 if self._file.frames >= UNKNOWN_FRAMES else int(self._file.frames)
 
     def read(self) -> Floats | None:
-        """The next block, at most 100 ms: float32, one channel; empty while skipping.
+        """The next block, at most 100 ms: (n, channels) float32; empty while skipping.
 
         Returns:
             None at the end.
@@ -102,7 +100,7 @@ class AudioFile:
         if not len(block):
             self._check_end()
             return None
-        return np.empty(0, np.float32) if ahead > 0 else _mono(block)
+        return block[:0] if ahead > 0 else block
 
     def close(self) -> None:
         """Close the file; may be called more than once."""
@@ -219,18 +217,6 @@ def _claimed_frames(file: soundfile.SoundFile) -> int:
         if int(found) and not any(int(claimed) in marker for marker in _OPEN_ENDED):
             return -(-int(file.frames) * int(claimed) // int(found))
     return 0
-
-
-def _mono(block: Floats) -> Floats:
-    """Mean of the channels (samples, channels), summed in their order: the same on any machine."""
-    channels = block.shape[1]
-    if channels == 1:
-        return block[:, 0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = block[:, 0] + block[:, 1]
-        for channel in range(2, channels):
-            total += block[:, channel]
-        return total / np.float32(channels)
 
 
 def _said(error: Exception) -> str:

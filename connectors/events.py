@@ -16,6 +16,7 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    SourceState,
     Verdict,
     to_s,
 )
@@ -125,6 +126,16 @@ def _breaker(item: BreakerTransition) -> Event:
     }
 
 
+def _source(item: SourceState) -> Event:
+    return {
+        "event": "source",
+        "stream": item.stream,
+        "state": item.state,
+        "detail": item.detail or None,
+        "lag_s": _number(item.lag_s),
+    }
+
+
 def _number(value: float | None) -> float | None:
     return round(value, 4) if value is not None and isfinite(value) else None
 
@@ -137,6 +148,7 @@ _EVENTS: dict[type, Callable[[Any], Event]] = {
     Occurrence: _occurrence,
     Pattern: _pattern,
     Relation: _relation,
+    SourceState: _source,
     Verdict: _verdict,
 }
 

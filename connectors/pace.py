@@ -5,7 +5,7 @@ Invariant: pacing delays frames and never changes them.
 
 from collections.abc import Callable
 
-from connectors.reader import Speed
+from connectors.chunks import Speed
 from operators.records import ANALYSIS_RATE_HZ
 
 

@@ -1,7 +1,7 @@
-"""One stream as a Bytewax partition: credit, pacing, resuming, and no exception ever.
+"""One source as a Bytewax partition: credit, pacing, resuming, and no exception ever.
 
-Invariant: after the frame with ``last=True`` nothing is delivered, in this run or a resumed one.
-It knows readers, not what they read.
+Invariant: a source that is done delivers nothing more, in this run or a resumed one. It knows
+readers, not what they read.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from bytewax.inputs import StatefulSourcePartition
 
-from connectors.reader import Item, Progress, Reader, ReadOptions, State
+from connectors.chunks import ReadOptions, State
+from connectors.reader import Item, Progress, Reader
 from operators.records import Failure, Frame, to_s
 
 LONGEST_WAIT_NS = 20_000_000
@@ -23,10 +24,10 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
     """Delivers one reader's items to the flow.
 
     Args:
-        stream: stream id.
+        stream: name of the source.
         build: makes the reader from its resume state; called at the first batch.
         options: clocks and the event time of position 0.
-        may_deliver: whether there is credit; asked for replayable readers only.
+        may_deliver: whether there is room for what a source delivers; told whether it is live.
         stop: once true the partition ends, not its stream.
         state: what ``snapshot`` returned in an earlier run.
     """
@@ -36,7 +37,7 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
         stream: str,
         build: Callable[[State | None], Reader],
         options: ReadOptions,
-        may_deliver: Callable[[], bool],
+        may_deliver: Callable[[bool], bool],
         stop: Callable[[], bool],
         state: State | None,
     ) -> None:
@@ -48,18 +49,18 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
         self._state: State = state or {"version": VERSION, "done": False, "reader": None}
         self._reader: Reader | None = None
         self._done: bool = self._state.get("done") is True
+        self._stopped = False
         self._wait_ns = 0
 
     def next_batch(self) -> list[Item]:
         """Items ready now; raises StopIteration at the end of the stream or once stopped."""
-        if self._done or self._stop():
+        if self._done or self._stopped or (self._reader is None and self._stop()):
             raise StopIteration
         try:
-            items = self._ask()
-        except Exception as error:  # whatever it is: the other streams must go on
+            items = self._end(self._reader) if self._reader and self._stop() else self._ask()
+        except Exception as error:  # whatever it is: the other sources must go on
             items = self._give_up(error)
-        if any(isinstance(item, Frame) and item.last for item in items):
-            self._done = True
+        if self._done:
             self.close()
         return items
 
@@ -85,21 +86,34 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
         reader = self._reader
         if reader is None:
             return Progress(self._stream, 0.0, None, self._done)
-        return Progress(self._stream, to_s(reader.position), reader.total_s, self._done)
+        return Progress(
+            self._stream, to_s(reader.position), reader.total_s, self._done, reader.lag_s
+        )
+
+    @property
+    def lag_s(self) -> float | None:
+        """Distance to the newest audio there is, where the source knows it."""
+        return self._reader.lag_s if self._reader is not None and not self._done else None
 
     def _ask(self) -> list[Item]:
         if self._reader is None:
             if self._state["version"] != VERSION:
                 raise ValueError(f"a resume state of version {self._state['version']}")
             self._reader = self._build(self._state["reader"])
-        if not self._reader.live and not self._may_deliver():
+        if not self._may_deliver(self._reader.live):
             self._wait_ns = ASK_AGAIN_NS
             return []
         items = self._reader.next()
         self._wait_ns = self._reader.wait_ns
+        self._done = self._reader.done
         return items
 
+    def _end(self, reader: Reader) -> list[Item]:
+        self._stopped = True
+        return reader.conclude()
+
     def _give_up(self, error: Exception) -> list[Item]:
+        self._done = True
         position = self._reader.position if self._reader is not None else 0
         said = " ".join(f"{type(error).__name__}: {error}".split())
         failure = Failure(

@@ -1,10 +1,11 @@
 """``SOURCE = [name=]target``: what it means, and all sources of a run as one Bytewax source.
 
-Unit of parallelism: the stream; each is one partition, keyed by its stream id. Delivery: with
-recovery every item exactly once into the flow, as far as a reader can go back (files can).
+Unit of parallelism: the source; each is one partition, keyed by its name, with one stream or (a
+topic) one a message key. Delivery: with recovery every item exactly once into the flow, as far as a
+source can go back (files and topics can).
 
-Invariant: no exception leaves a partition. What goes wrong becomes a ``Failure`` and the stream
-ends in band; the other streams go on.
+Invariant: no exception leaves a partition. What goes wrong becomes a ``Failure`` and the source
+ends in band; the others go on.
 """
 
 import re
@@ -17,8 +18,10 @@ from typing import Protocol
 from bytewax.inputs import FixedPartitionedSource
 
 from connectors import SOURCES
+from connectors.chunks import ReadOptions, Resume, Share, Source, State
+from connectors.framed import Framed
 from connectors.partition import SourcePartition
-from connectors.reader import Clock, Item, Progress, Reader, ReadOptions, Speed, State
+from connectors.reader import Item, Progress
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9._/-]+)=(?P<target>.*)", re.DOTALL)
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z]{2,}):")
@@ -31,7 +34,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """One source: ``name`` is the stream id, ``target`` what ``scheme``'s reader is given."""
+    """One source: ``name`` is its stream, or what its streams begin with."""
 
     name: str
     target: str
@@ -43,32 +46,83 @@ class HasCredit(Protocol):
 
     @property
     def available(self) -> bool:
-        """More may be delivered."""
+        """More may be delivered by sources that can wait."""
+
+    @property
+    def room(self) -> bool:
+        """More may be delivered by live sources, which shed what finds no place."""
 
 
 def parse(spec: str) -> SourceSpec:
     """The meaning of one SOURCE argument.
 
     A path that exists as given is that path, whatever it contains. Else a leading ``name=``
-    names the stream. Without a name the stream is called as the file, suffix included, or the
-    folder: never by a path of this machine.
+    names the stream. Without a name the stream is called as the file, suffix included, the
+    folder, the device or the topic: never by a path of this machine.
 
     Raises:
-        SourceError: empty, or of a kind there is no reader for.
+        SourceError: empty, malformed, or of a kind that is not known.
     """
     name, target = "", spec
     named = _NAMED.fullmatch(spec)
     if named and not _exists(spec):
         name, target = named["name"], named["target"]
     if not target:
-        raise SourceError(f"source '{spec}': nothing to listen to; name a file or a folder")
+        raise SourceError(
+            f"source '{spec}': nothing to listen to; name a file, a folder, a microphone or a topic"
+        )
     scheme = _scheme(target)
     if scheme not in SOURCES:
         raise SourceError(
-            f"source '{target}': there is no '{scheme}' source in this version;"
-            f" available: {', '.join(sorted(SOURCES))} (a path to an audio file or a folder)"
+            f"source '{target}': there is no '{scheme}' source in this version; available: a path"
+            f" to an audio file or a folder, {', '.join(sorted(set(SOURCES) - {'file'}))}"
         )
-    return SourceSpec(name or _derived(target), target, scheme)
+    derived = getattr(import_module(_module(scheme)), "derived_name", _derived)
+    try:
+        own = _UNFIT.sub("_", derived(target))  # asked even where a name is given: it may refuse
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+    return SourceSpec(name or own, target, scheme)
+
+
+def open_source(spec: SourceSpec, options: ReadOptions, resume: Resume | None = None) -> Source:
+    """The source a SOURCE argument means; nothing is opened yet.
+
+    Raises:
+        ValueError: ``resume`` was written by another version.
+    """
+    return source_class(spec)(spec.name, spec.target, options, resume)
+
+
+def source_class(spec: SourceSpec) -> type[Source]:
+    """The class behind a scheme."""
+    found: type[Source] = getattr(
+        import_module(_module(spec.scheme)), SOURCES[spec.scheme].partition(":")[2]
+    )
+    return found
+
+
+def placed(spec: SourceSpec) -> str:
+    """What a source is, wherever a later run is started from: paths are made absolute."""
+    if spec.scheme == "file":
+        return str(Path(spec.target).absolute())
+    if spec.scheme == "watch":
+        return f"watch:{Path(spec.target.partition(':')[2]).absolute()}"
+    return spec.target
+
+
+def check_divisible(specs: Sequence[SourceSpec], share: Share) -> None:
+    """Refuse to divide between processes what each of them would hear whole.
+
+    Raises:
+        SourceError: one that cannot be divided.
+    """
+    for spec in specs:
+        if share.count > 1 and not source_class(spec).divides:
+            raise SourceError(
+                f"source '{spec.target}': --process divides the partitions of topics, and each"
+                " process would hear this one whole; give it to a listen of its own"
+            )
 
 
 def parse_all(specs: Sequence[str]) -> tuple[SourceSpec, ...]:
@@ -78,26 +132,23 @@ def parse_all(specs: Sequence[str]) -> tuple[SourceSpec, ...]:
         SourceError: none given, one means nothing, or two would be the same stream.
     """
     if not specs:
-        raise SourceError("no source given; name an audio file or a folder")
+        raise SourceError("no source given; name an audio file, a folder, a microphone or a topic")
     sources = tuple(parse(spec) for spec in specs)
     _check_distinct(sources)
     return sources
 
 
 class Sources(FixedPartitionedSource[Item, State]):
-    """All sources of a run: one partition a stream.
+    """All sources of a run: one partition each.
 
     Args:
         specs: the sources; their names must differ.
-        credit: asked by replayable sources before each batch; live sources deliver regardless.
-        speed: "max", or "realtime" as if it were heard now.
-        frame_ms: length of a frame.
-        start_ns: event time of the first sample of files.
-        stop: once true every source ends without ending its stream; a resumed run goes on there.
-        clock: injected clocks.
+        credit: asked before each batch.
+        options: how they are read.
+        stop: once true every source ends; a stream that a later run can go on with does not.
 
     Raises:
-        SourceError: two sources have the same name.
+        SourceError: two sources have the same name, or one cannot be divided.
     """
 
     def __init__(
@@ -105,44 +156,58 @@ class Sources(FixedPartitionedSource[Item, State]):
         specs: Sequence[SourceSpec],
         *,
         credit: HasCredit,
-        speed: Speed = "max",
-        frame_ms: int = 100,
-        start_ns: int = 0,
+        options: ReadOptions | None = None,
         stop: Callable[[], bool] = lambda: False,
-        clock: Clock | None = None,
     ) -> None:
         _check_distinct(specs)
+        self._options = options or ReadOptions()
+        check_divisible(specs, self._options.share)
         self._specs = {spec.name: spec for spec in specs}
-        self._available = lambda: credit.available
-        self._options = ReadOptions(speed, frame_ms, start_ns, clock or Clock())
+        self._live = {spec.name for spec in specs if source_class(spec).live}
+        self._takes = lambda live: credit.room if live else credit.available
         self._stop = stop
         self._parts: dict[str, SourcePartition] = {}
+        self._owners: dict[str, str] = {}
+
+    def is_live(self, stream: str) -> bool:
+        """Whether a stream's audio cannot wait."""
+        return self._owners.get(stream, stream) in self._live
 
     def list_parts(self) -> list[str]:
-        """Stream ids, sorted."""
+        """Names of the sources, sorted."""
         return sorted(self._specs)
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: State | None
     ) -> SourcePartition:
-        """The partition of one stream; nothing is opened yet."""
+        """The partition of one source; nothing is opened yet."""
         del step_id
         spec = self._specs[for_part]
 
-        def build(state: State | None) -> Reader:
-            module, _, name = SOURCES[spec.scheme].partition(":")
-            reader: type[Reader] = getattr(import_module(module), name)
-            return reader(spec.name, spec.target, self._options, state)
+        def build(state: State | None) -> Framed:
+            return Framed(
+                source_class(spec), spec.name, spec.target, self._options, state, self._owners
+            )
 
         part = SourcePartition(
-            spec.name, build, self._options, self._available, self._stop, resume_state
+            spec.name, build, self._options, self._takes, self._stop, resume_state
         )
         self._parts[for_part] = part
         return part
 
+    @property
+    def lag_s(self) -> float | None:
+        """Seconds by which the slowest source is behind its newest audio; None where unknown."""
+        lags = [part.lag_s for part in list(self._parts.values())]
+        return max((lag for lag in lags if lag is not None), default=None)
+
     def progress(self) -> list[Progress]:
         """How far each stream is. May read file headers: call it beside the flow's thread."""
         return [part.progress() for _, part in sorted(self._parts.items())]
+
+
+def _module(scheme: str) -> str:
+    return SOURCES[scheme].partition(":")[0]
 
 
 def _scheme(target: str) -> str:
@@ -166,7 +231,7 @@ def _derived(target: str) -> str:
     name = path.name if path.name not in ("", "..") else Path(path.absolute()).resolve().name
     if not name:
         raise SourceError(f"source '{target}' has no name of its own; give one: name={target}")
-    return _UNFIT.sub("_", name)
+    return name
 
 
 def _check_distinct(specs: Sequence[SourceSpec]) -> None:

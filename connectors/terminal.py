@@ -20,6 +20,7 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    SourceState,
     Verdict,
     to_s,
 )
@@ -80,7 +81,7 @@ class JsonLines:
 
     def __call__(self, item: object) -> None:
         """Print a record, if it is announced."""
-        if self._quiet and not isinstance(item, Failure):
+        if self._quiet and not isinstance(item, Failure | SourceState):
             return
         if self._announcements.wanted(item) and (event := as_event(item)) is not None:
             self.event(event)
@@ -113,6 +114,7 @@ class ReadableLines:
             Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
             Failure: _failure,
             BreakerTransition: _breaker,
+            SourceState: _source,
             Verdict: lambda item: _window(item, item.verdict),
             Embedding: lambda item: _window(item, "stored"),
         }
@@ -122,7 +124,7 @@ class ReadableLines:
         make = self._lines.get(type(item))
         if make and self._announcements.wanted(item):
             line = make(item)
-            if line and (not self._quiet or isinstance(item, Failure)):
+            if line and (not self._quiet or isinstance(item, Failure | SourceState)):
                 self._console.print(line, highlight=False, soft_wrap=True)
 
     def event(self, event: Event) -> None:
@@ -158,6 +160,12 @@ def _failure(item: Failure) -> str:
 
 def _breaker(item: BreakerTransition) -> str:
     return f"breaker of {item.name}: {item.from_state} -> [yellow]{item.to_state}[/] {item.reason}"
+
+
+def _source(item: SourceState) -> str:
+    lag = f"  {item.lag_s:.1f} s behind" if item.lag_s is not None else ""
+    colour = "green" if item.state in ("live", "ended") else "yellow"
+    return f"[dim]{escape(item.stream)}[/] [{colour}]{item.state}[/]{lag}  {escape(item.detail)}"
 
 
 def _window(item: Embedding | Verdict, verdict: str) -> str:

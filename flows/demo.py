@@ -16,8 +16,9 @@ import soundfile
 
 from connectors.events import Event
 from connectors.sources import Sources
+from flows.announcing import View
 from flows.errors import GrymError
-from flows.run import Outcome, Request, View, run
+from flows.run import Outcome, Request, run
 from flows.settings import Settings
 from operators.records import ANALYSIS_RATE_HZ, Occurrence, Pattern, Relation
 from operators.scene import Truth, scene

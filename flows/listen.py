@@ -25,7 +25,7 @@ def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataf
 
     flow = Dataflow("grym")
     frames = op.key_on("streams", op.input("sources", flow, sources), lambda item: item.stream)
-    # (stream, Frame | Failure)
+    # (stream, Frame | Failure | SourceState)
     heard = steps.segment("segment", frames, station, cut.window_s, cut.hop_s)
     # (stream, Window | Region | StreamEnd | Failure)
     found = steps.discover("patterns", heard, station)

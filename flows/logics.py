@@ -20,12 +20,14 @@ from operators import tracing
 from operators.aside import Aside, Hears, unpack
 from operators.inference import Inference
 from operators.patterns import Detector
-from operators.records import Failure, Frame, Region, StreamEnd, Window
+from operators.records import FRAME_S, Failure, Frame, Region, StreamEnd, Window
 from operators.relations import RelationTracker
 from operators.segment import Segmenter
 
 _log = logging.getLogger(__name__)
 _POLL = timedelta(milliseconds=2)
+_LIVE_REGIONS = 64
+"""Regions of a live stream that may wait for discovery (at most 40 kB each)."""
 
 Item: TypeAlias = Any
 State: TypeAlias = dict[str, Any]
@@ -170,6 +172,7 @@ class Discovering(StatefulBatchLogic[Item, Item, State]):
 
     def __init__(self, station: Station, resume: tuple[Detector, list[Item]] | None) -> None:
         self._station = station
+        self._failures: list[Item] = []
         self._aside = self._start(resume[0]) if resume else None
         for item in resume[1] if resume else []:
             self._submit(item)
@@ -209,10 +212,32 @@ class Discovering(StatefulBatchLogic[Item, Item, State]):
         self._aside = self._aside or self._start(Detector(item.stream))
         self._station.regions.take()
         self._aside.submit(item)
+        if len(self._aside.waiting) > _LIVE_REGIONS and self._station.is_live(item.stream):
+            self._shed(self._aside)
+
+    def _shed(self, aside: Aside) -> None:
+        """Leave out the oldest region of a stream that cannot wait."""
+        oldest = aside.drop_oldest(lambda item: isinstance(item, Region))
+        if oldest is None:
+            return
+        self._station.regions.give()
+        at_s = oldest.start_frame * FRAME_S
+        self._failures.append(
+            Failure(
+                oldest.stream,
+                "patterns",
+                "shed",
+                f"{oldest.stream}: discovery cannot keep up, what began at {at_s:.3f} s was left"
+                " out",
+                "listen to fewer streams in this process, or on a faster machine",
+                at_s,
+            )
+        )
 
     def _told(self, done: list[tuple[Item, list[Item]]]) -> list[Item]:
         self._station.regions.give(len(done))
-        return [result for _, results in done for result in results]
+        failures, self._failures = self._failures, []
+        return [*failures, *(result for _, results in done for result in results)]
 
 
 def detector_of(state: State) -> tuple[Detector, list[Item]]:

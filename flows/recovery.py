@@ -14,32 +14,34 @@ from typing import Any
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from connectors.chunks import Share
 from connectors.locks import FileLock
 from flows.errors import GrymError, UsageError
 from flows.settings import Settings
 
-_VERSION = 1
+_VERSION = 2
 _MANIFEST = "grym.json"
 _LOCK = "grym.lock"
 
 
 @contextmanager
 def opened(
-    folder: Path, settings: Settings, streams: Mapping[str, str]
+    folder: Path, settings: Settings, streams: Mapping[str, str], share: Share | None = None
 ) -> Iterator[RecoveryConfig]:
     """Hold the folder of an earlier run, or a new one, while the run lasts.
 
     Args:
         folder: made with its parents where it is missing.
         settings: of this run.
-        streams: stream id -> what it is read from. An earlier run's must all be among them, as
-            they were; new ones may join.
+        streams: name of a source -> what it is. An earlier run's must all be among them, as they
+            were; new ones may join.
+        share: of the partitions of topics, which must be the earlier run's.
 
     Raises:
         UsageError: the folder belongs to another kind of run, or holds something else.
         GrymError: it cannot be written, or another run has it.
     """
-    wanted = _manifest(settings, streams)
+    wanted = _manifest(settings, streams, share or Share())
     lock = FileLock(folder / _LOCK)
     try:
         if not folder.exists() or not any(folder.iterdir()):
@@ -65,11 +67,12 @@ def opened(
         lock.release()
 
 
-def _manifest(settings: Settings, streams: Mapping[str, str]) -> dict[str, Any]:
+def _manifest(settings: Settings, streams: Mapping[str, str], share: Share) -> dict[str, Any]:
     cut = settings.listen
     return {
         "version": _VERSION,
-        "streams": {name: _place(target) for name, target in streams.items()},
+        "streams": dict(streams),
+        "share": f"{share.index + 1} of {share.count}",
         "store": _place(settings.store.uri),
         "models": list(cut.models),
         "window_s": cut.window_s,

@@ -7,32 +7,33 @@ the store catches up. Invariant: whatever is refused is refused before the first
 import logging
 import os
 import resource
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
-from typing import Protocol, TypeGuard
 
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
 from connectors import otlp
+from connectors.chunks import ReadOptions, Share
 from connectors.deadletters import DeadLetters
 from connectors.events import Event
-from connectors.sources import Sources, SourceSpec, parse_all
+from connectors.sources import Sources, SourceSpec, check_divisible, parse_all, placed
 from connectors.store import Store
 from flows import recovery
+from flows.announcing import Announcer, View, event_topic
+from flows.inputs import options_of
 from flows.listen import listen
 from flows.settings import Settings
+from flows.signals import stopping
 from flows.station import Station, credit_for, limits_of, load_models
-from operators.ledger import Ledger, Usage
-from operators.records import Failure, Verdict
+from operators import metering
+from operators.ledger import Usage
 
 _log = logging.getLogger(__name__)
 
@@ -44,18 +45,6 @@ _SWITCH_INTERVAL_S = 2e-4
 """Of the interpreter: with the default of 5 ms a busy model thread delays the worker."""
 
 
-class View(Protocol):
-    """Who watches a run."""
-
-    def __call__(self, item: object) -> None:
-        """Take a record."""
-        ...
-
-    def event(self, event: Event) -> None:
-        """Take an event that is no record."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to listen to, and how this once."""
@@ -63,6 +52,9 @@ class Request:
     sources: Sequence[str]
     recovery: Path | None = None
     start_ns: int = 0
+    share: Share = field(default_factory=Share)
+    events_to: str | None = None
+    windows: bool = False
     progress: Callable[[Sources], None] | None = None
 
 
@@ -73,38 +65,6 @@ class Outcome:
     summary: Event
     exit_status: int
     notes: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Announcer:
-    """Every record that leaves the flow: counted, kept where it failed, shown.
-
-    Called by the worker and, for rows the store refused, by the writer: one at a time. Whatever
-    goes wrong with showing ends the showing, not the listening.
-    """
-
-    ledger: Ledger
-    view: View
-    letters: DeadLetters | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __call__(self, item: object) -> None:
-        with self.lock:
-            self.ledger.note(item)
-            if self.letters is not None and _is_letter(item):
-                self.letters.append(item)
-            try:
-                self.view(item)
-            except Exception:
-                _log.warning("a record could not be shown: %r", item, exc_info=True)
-
-    def close(self) -> None:
-        if self.letters is not None:
-            self.letters.close()
-
-
-def _is_letter(item: object) -> TypeGuard[Failure | Verdict]:
-    return isinstance(item, Failure) or (isinstance(item, Verdict) and item.verdict == "dead")
 
 
 def run(
@@ -120,11 +80,14 @@ def run(
         GrymError and the one-line errors of connectors and models: nothing was listened to.
     """
     specs = parse_all(request.sources)
+    options = options_of(settings, start_ns=request.start_ns, share=request.share)
+    check_divisible(specs, request.share)
     limits_of(settings)
     with ExitStack() as opened:
-        opened.enter_context(_signals(stop))
+        opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
         models = load_models(settings, say)
-        announce = _Announcer(Ledger(), view)
+        events = event_topic(request.events_to, options.own["kafka"], windows=request.windows)
+        announce = Announcer(view, events)
         opened.callback(announce.close)
         store = _store(settings, announce)
         opened.callback(store.close)
@@ -133,31 +96,30 @@ def run(
         station = Station(
             settings, models, store, credit_for(settings), announce, announce.ledger, stop
         )
+        station.takes = lambda: announce.room
         opened.callback(station.close)
         opened.enter_context(station.stderr)
         kept = None
         if request.recovery is not None:
-            streams = {spec.name: spec.target for spec in specs}
-            kept = opened.enter_context(recovery.opened(request.recovery, settings, streams))
-        return _flow(station, specs, request, kept)
+            streams = {spec.name: placed(spec) for spec in specs}
+            kept = opened.enter_context(
+                recovery.opened(request.recovery, settings, streams, request.share)
+            )
+        outcome = _flow(station, specs, options, request, kept)
+        return replace(outcome, notes=(*outcome.notes, *announce.conclude(outcome.summary)))
 
 
 def _flow(
     station: Station,
     specs: Sequence[SourceSpec],
+    options: ReadOptions,
     request: Request,
     kept: RecoveryConfig | None,
 ) -> Outcome:
     meter = _Meter()
-    cut = station.settings.listen
-    sources = Sources(
-        specs,
-        credit=station,
-        speed=cut.speed,
-        frame_ms=cut.frame_ms,
-        start_ns=request.start_ns,
-        stop=station.stop.is_set,
-    )
+    sources = Sources(specs, credit=station, options=options, stop=station.stop.is_set)
+    station.is_live = sources.is_live
+    metering.source_lag(lambda: sources.lag_s)
     if request.progress is not None:
         request.progress(sources)
     interval_s = sys.getswitchinterval()
@@ -165,7 +127,7 @@ def _flow(
     try:
         run_main(
             listen(sources, station),
-            epoch_interval=timedelta(seconds=cut.epoch_s),
+            epoch_interval=timedelta(seconds=station.settings.listen.epoch_s),
             recovery_config=kept,
         )
     except Exception as error:
@@ -192,7 +154,7 @@ def _outcome(station: Station, sources: Sources, meter: "_Meter", *, stored: boo
     return Outcome(ledger.summary(meter.usage()), 3 if ledger.failed_sources else 0, tuple(notes))
 
 
-def _store(settings: Settings, announce: _Announcer) -> Store:
+def _store(settings: Settings, announce: Announcer) -> Store:
     return Store.open(
         settings.store.uri,
         token=settings.store.secret,
@@ -222,33 +184,3 @@ class _Meter:
             cores=os.cpu_count() or 1,
             rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         )
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """While open, the first SIGINT or SIGTERM asks to stop; a second one ends the process.
-
-    A handler can interrupt itself: what it decides by is a plain flag, raised before it takes the
-    lock inside ``stop``, which a handler inside the handler would wait for without end.
-    """
-    asked = False
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            with suppress(OSError):
-                os.write(2, _ENDED_AT_ONCE)
-            os._exit(130)
-        asked = True
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

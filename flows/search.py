@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from connectors.files import FileReader
-from connectors.reader import ReadOptions, items_of
+from connectors.chunks import ReadOptions
+from connectors.files import Files
+from connectors.framed import Framed
+from connectors.reader import items_of
 from flows.errors import GrymError
 from flows.settings import Settings
 from flows.station import check_known, load_model
-from operators.records import ANALYSIS_RATE_HZ, Floats, Frame
+from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Frame
 
 _MOST_WINDOWS = 8
 _BLOCK = 441
@@ -57,10 +59,10 @@ def cut(samples: Floats, window_s: float) -> Floats:
 
 def _read(clip: Path, most_s: float) -> Floats:
     pieces: list[Floats] = []
-    for item in items_of(FileReader("clip", str(clip), ReadOptions())):
+    for item in items_of(Framed(Files, "clip", str(clip), ReadOptions())):
         if isinstance(item, Frame):
             pieces.append(item.samples)
-        elif not pieces:
+        elif isinstance(item, Failure) and not pieces:
             raise GrymError(f"{item.detail}: {item.remedy}")
         if sum(map(len, pieces)) >= most_s * ANALYSIS_RATE_HZ:
             break

@@ -33,6 +33,7 @@ from flows.errors import UsageError
 ENV_PREFIX = "GRYM_"
 _CONFIG_VARIABLE = "GRYM_CONFIG"
 _SERVERS = ("http://", "https://", "tcp://", "unix:")
+_SECRET = re.compile(r"token|password")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 
 
@@ -66,6 +67,43 @@ class StoreSettings(_Section):
         if value.startswith(_SERVERS) or (value.endswith(".db") and "://" not in value):
             return value
         raise ValueError("expected a path ending in .db or a URI such as http://127.0.0.1:19530")
+
+
+class KafkaSettings(_Section):
+    """How brokers are reached, and what is taken from them (terms of Kafka)."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Path | None = Field(default=None, description="who signed the brokers' certificates")
+    cert_file: Path | None = Field(default=None, description="our own certificate")
+    key_file: Path | None = Field(default=None, description="its private key")
+    key_password: SecretStr | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    channels: Literal["mean", "split"] = Field("mean", description="or a stream each: key/1, key/2")
+    dead_letters: bool = Field(True, description="what cannot be read goes to TOPIC.dead, too")
+    max_message_bytes: int = Field(4 << 20, ge=1_024, description="larger ones are refused")
+
+
+class MicSettings(_Section):
+    """How microphones are captured."""
+
+    rate_hz: int | None = Field(default=None, ge=4_000, le=384_000, description="else the device's")
+    buffer_s: float = Field(10.0, ge=1, le=600, description="audio that may wait; older is dropped")
+
+
+class StdinSettings(_Section):
+    """What raw PCM on standard input does not say itself (flags --rate --channels --format)."""
+
+    rate_hz: int | None = Field(default=None, ge=4_000, le=384_000)
+    channels: int | None = Field(default=None, ge=1, le=64)
+    format: Literal["s16le", "s24le", "s32le", "f32le"] = "s16le"
+
+
+class WatchSettings(_Section):
+    """How a watched folder is read."""
+
+    settle_s: float = Field(2.0, gt=0, le=3_600, description="a file unchanged so long is whole")
 
 
 class InferSettings(_Section):
@@ -142,6 +180,10 @@ class Settings(BaseSettings):
 
     store: StoreSettings = Field(default_factory=StoreSettings)
     listen: ListenSettings = Field(default_factory=ListenSettings)
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    mic: MicSettings = Field(default_factory=MicSettings)
+    stdin: StdinSettings = Field(default_factory=StdinSettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
     infer: InferSettings = Field(default_factory=InferSettings)
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
@@ -256,7 +298,8 @@ def _one_line(error: ValidationError) -> str:
         if item["type"] == "extra_forbidden":
             parts.append(f"unknown setting {key}; known are {_known(item['loc'])}")
         else:
-            shown = "***" if "token" in key else repr(item["input"])
+            secret = _SECRET.search(key)
+            shown = "***" if secret else repr(item["input"])
             parts.append(f"setting {key} = {shown}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)
 

@@ -40,6 +40,8 @@ class Station:
         trouble: what ended the run early, for the person who started it.
         regions: credit for regions on their way through discovery.
         aside: the thread of discovery, one for all streams.
+        is_live: whether a stream's audio cannot wait, so that it may be shed.
+        takes: whether those who are told what was found can take more.
     """
 
     settings: Settings
@@ -55,17 +57,26 @@ class Station:
     aside: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="discovery")
     )
+    is_live: Callable[[str], bool] = lambda _: False
+    takes: Callable[[], bool] = lambda: True
 
     @property
     def available(self) -> bool:
         """What replayable sources ask: whether all they deliver finds its place downstream.
 
-        That is credit in both lanes and room in the spool. A store that has given up for good
-        ends the run, because waiting for it would never end.
+        That is credit in both lanes, and room in the spool and on the way to whoever listens.
+        """
+        return self.credit.available and self.regions.available and self.room and self.takes()
+
+    @property
+    def room(self) -> bool:
+        """What live sources ask, which are shed in both lanes: whether the spool takes more.
+
+        A store that has given up for good ends the run, because waiting for it would never end.
         """
         if self.store.failed:
             self.end(GrymError(self.store.failed))
-        return self.credit.available and self.regions.available and not self.store.full
+        return not self.store.full
 
     def close(self) -> None:
         """Let the thread of discovery end."""
@@ -89,7 +100,9 @@ class Station:
 
     def inference(self, model: Model, resume: dict[str, object] | None) -> Inference:
         """The lane of one model; what a snapshot held in flight takes its credit again."""
-        lane = Inference(model, limits_of(self.settings), on_done=self.credit.give)
+        lane = Inference(
+            model, limits_of(self.settings), on_done=self.credit.give, is_live=self.is_live
+        )
         if resume is not None:
             lane.restore(resume)
             self.credit.take(lane.open_windows)

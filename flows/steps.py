@@ -32,6 +32,7 @@ from operators.records import (
     Occurrence,
     Pattern,
     Region,
+    SourceState,
     StreamEnd,
     Window,
 )
@@ -75,8 +76,8 @@ def segment(step_id: str, frames: Items, station: Station, window_s: float, hop_
 
 @operator
 def failures(step_id: str, up: Items) -> Items:
-    """Only what failed: audio goes no further than to those who hear it."""
-    return op.filter_value("failures", up, lambda item: isinstance(item, Failure))
+    """Only what is said of sources: audio goes no further than to those who hear it."""
+    return op.filter_value("failures", up, lambda item: isinstance(item, Failure | SourceState))
 
 
 @operator

@@ -74,6 +74,14 @@ class Aside:
         """Hand an item over; returns at once."""
         self._waiting.append((item, self._executor.submit(self._hear, item)))
 
+    def drop_oldest(self, droppable: Callable[[Item], bool]) -> Item | None:
+        """Take back the oldest item that is not being heard yet; None where there is none."""
+        for at, (item, future) in enumerate(self._waiting):
+            if droppable(item) and future.cancel():
+                del self._waiting[at]
+                return item
+        return None
+
     def poll(self) -> list[tuple[Item, list[Item]]]:
         """Items that are done, in order, each with its results; returns at once."""
         out: list[tuple[Item, list[Item]]] = []

@@ -83,8 +83,12 @@ class Ledger:
                     self.outcomes["stored"] -= 1
                     self.outcomes["dead"] += 1
                     self.reasons["dead: rejected"] += 1
-            case Failure(fatal_source=True, stream=stream):
-                self.failed_sources.add(stream)
+            case Failure(stage="source", reason=reason, stream=stream, fatal_source=fatal):
+                self.reasons[f"source: {reason}"] += 1
+                if fatal:
+                    self.failed_sources.add(stream)
+            case Failure(reason="shed", stage=stage):
+                self.reasons[f"{stage}: shed"] += 1
             case BreakerTransition(to_state="open"):
                 self.breaker_opens += 1
 

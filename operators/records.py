@@ -24,6 +24,7 @@ BANDS = 48
 Floats: TypeAlias = NDArray[np.float32]
 Gate: TypeAlias = Literal["open", "silent", "gated"]
 Outcome: TypeAlias = Literal["stored", "silent", "gated", "shed", "dead"]
+SourceCondition: TypeAlias = Literal["connecting", "live", "degraded", "lagging", "ended"]
 PatternStatus: TypeAlias = Literal["born", "confirmed", "merged", "split", "retired"]
 RelationKind: TypeAlias = Literal[
     "sequential", "overlapping", "composite", "periodic", "similar", "variant", "same", "absent"
@@ -284,6 +285,25 @@ class Failure:
     start_s: float
     fatal_source: bool = False
     traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How a source is doing has changed, in a way that a person may want to know.
+
+    Attributes:
+        stream: name of the source (for a topic: of all its streams).
+        state: "connecting" at the start, "live" (audio arrives, or would), "degraded" (away, and
+            being taken back), "lagging" (further behind than it was asked to be), "ended" (a
+            stream whose sender said so; it may be taken up again).
+        detail: one line for a person: the thing, the value, and what is done about it.
+        lag_s: how far behind the newest audio it is, where that is known.
+    """
+
+    stream: str
+    state: SourceCondition
+    detail: str = ""
+    lag_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

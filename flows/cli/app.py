@@ -16,7 +16,7 @@ from typer.main import get_command
 from connectors.milvus.errors import StoreError
 from connectors.sources import SourceError
 from connectors.stderr import silence
-from flows.cli import asking, configuring, listening, models
+from flows.cli import asking, configuring, devices, listening, models, publishing
 from flows.errors import GrymError, UsageError
 from operators.models.protocol import ModelConfigError, ModelError, UnknownModelError
 
@@ -42,6 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 listening.add_to(app)
+publishing.add_to(app)
+devices.add_to(app)
 asking.add_to(app)
 models.add_to(app)
 configuring.add_to(app)

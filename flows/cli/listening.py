@@ -2,17 +2,27 @@
 
 import sys
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from connectors.chunks import Share
 from connectors.terminal import JsonLines, PipedConsole, ReadableLines
 from flows import demo as demo_scene
 from flows.cli import show
-from flows.cli.options import ConfigOption, JsonOption, StoreOption, settings_of
+from flows.cli.options import (
+    SOURCES_HELP,
+    ChannelsOption,
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    RateOption,
+    StoreOption,
+    settings_of,
+    start_ns_of,
+)
 from flows.errors import GrymError, UsageError
 from flows.run import Request, run
 
@@ -21,7 +31,8 @@ def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     app.command(epilog="Example: grym demo --seed 7")(demo)
     app.command(
-        epilog="Example: grym listen yard=recordings/ bats.flac --store site.db --recovery state/"
+        epilog="Example: grym listen yard=recordings/ mic:default kafka://broker:9092/audio"
+        " --recovery state/"
     )(listen)
 
 
@@ -53,9 +64,7 @@ def demo(
 
 
 def listen(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="[name=]path of a file or a folder.")
-    ],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=SOURCES_HELP)],
     store: StoreOption = None,
     model: Annotated[
         list[str] | None,
@@ -83,8 +92,22 @@ def listen(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Only what went wrong, and the summary.")
     ] = False,
+    process: Annotated[
+        int | None,
+        typer.Option("--process", min=1, metavar="I", help="Hear only the I-th share of a topic."),
+    ] = None,
+    of: Annotated[
+        int | None, typer.Option("--of", min=1, metavar="N", help="How many shares there are.")
+    ] = None,
+    events_to: Annotated[
+        str | None,
+        typer.Option("--events-to", metavar="URI", help="Publish events: kafka://host:port/topic."),
+    ] = None,
+    rate: RateOption = None,
+    channels: ChannelsOption = None,
+    form: FormatOption = None,
 ) -> None:
-    """Listen to files and folders: which sounds recur, and how they relate."""
+    """Listen to microphones, topics, files and pipes: which sounds recur, and how they relate."""
     settings = settings_of(
         config,
         {
@@ -94,6 +117,7 @@ def listen(
                 "speed": speed,
                 "frame_ms": frame_ms,
             },
+            "stdin": {"rate_hz": rate, "channels": channels, "format": form},
         },
     )
     stop = threading.Event()
@@ -103,7 +127,10 @@ def listen(
         request = Request(
             sources=sources,
             recovery=recovery,
-            start_ns=_start_ns(start),
+            start_ns=start_ns_of(start),
+            share=_share(process, of),
+            events_to=events_to,
+            windows=windows,
             progress=shown.follow,
         )
         outcome = run(settings, request, view, shown.say, stop)
@@ -135,16 +162,12 @@ def _close(
         raise GrymError(f"stdout takes nothing more: {view.lost.strerror}; make room there")
 
 
-def _start_ns(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+def _share(process: int | None, of: int | None) -> Share:
+    if process is None and of is None:
+        return Share()
+    if process is None or of is None or process > of:
         raise UsageError(
-            f"--start {text!r}: expected ISO 8601, such as 2026-05-01T04:30:00+02:00"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    whole_s = int(moment.replace(microsecond=0).timestamp())
-    return whole_s * 1_000_000_000 + moment.microsecond * 1_000
+            f"--process {process} --of {of}: expected both, and I from 1 to N, as in --process 1"
+            " --of 2"
+        )
+    return Share(process - 1, of)

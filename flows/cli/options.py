@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from flows.errors import UsageError
 from flows.settings import Settings, load
 
 StoreOption: TypeAlias = Annotated[
@@ -29,6 +31,18 @@ SinceOption: TypeAlias = Annotated[
 LimitOption: TypeAlias = Annotated[
     int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many.")
 ]
+RateOption: TypeAlias = Annotated[
+    int | None, typer.Option("--rate", metavar="HZ", help="Sample rate of PCM on stdin.")
+]
+ChannelsOption: TypeAlias = Annotated[
+    int | None, typer.Option("--channels", metavar="N", help="Channels of PCM on stdin.")
+]
+FormatOption: TypeAlias = Annotated[
+    str | None, typer.Option("--format", metavar="s16le|f32le", help="Samples of PCM on stdin.")
+]
+SOURCES_HELP = (
+    "[name=]target: a file, a folder, mic:NAME, kafka://host:port/topic, watch:DIR, or - (stdin)."
+)
 
 
 def settings_of(config: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -41,3 +55,23 @@ def settings_of(config: Path | None, flags: Mapping[str, Any] | None = None) -> 
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=settings.log.upper(), format=form, force=True)
     return settings
+
+
+def start_ns_of(text: str | None) -> int:
+    """Event time (ns) that ``--start`` says; 0 where it was not given.
+
+    Raises:
+        UsageError: it is no ISO 8601 time.
+    """
+    if text is None:
+        return 0
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--start {text!r}: expected ISO 8601, such as 2026-05-01T04:30:00+02:00"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    whole_s = int(moment.replace(microsecond=0).timestamp())
+    return whole_s * 1_000_000_000 + moment.microsecond * 1_000

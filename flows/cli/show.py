@@ -20,6 +20,8 @@ from flows.demo import Heard
 from flows.settings import Settings, StoreSettings
 from operators.records import Pattern, Relation
 
+_NOTED_LAG_S = 2.0
+
 
 @dataclass(slots=True)
 class Shown:
@@ -46,6 +48,9 @@ class Shown:
         if self.sources is None:
             return
         parts = self.sources.progress()
+        lag_s = self.sources.lag_s
+        behind = f", {lag_s:.1f} s behind" if lag_s is not None and lag_s > _NOTED_LAG_S else ""
+        self.say(f"listening{behind}")
         known = [part.total_s for part in parts if part.total_s is not None]
         self.bar.update(
             self.task,

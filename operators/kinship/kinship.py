@@ -74,7 +74,10 @@ class Kinship:
         """
         if isinstance(item, StreamEnd):
             self._ended += 1
-            return self._conclude() if self._ended == self._lanes else []
+            if self._ended < self._lanes:
+                return []
+            self._ended = 0  # a stream that ended may be taken up again
+            return self._conclude()
         self._hold(item)
         said: list[Said] = []
         while (interval := self._barrier.passed()) is not None:

@@ -101,7 +101,6 @@ class Segmenter:
         self._window_s, self._hop_s = window_s, hop_s
         self._window = round(window_s * ANALYSIS_RATE_HZ)
         self._origin_ns: int | None = None
-        self._ended = False
         self._intake = Intake(stream, config.fill_s, config.report_s)
         self._tail = AudioTail()
         self._bands = BandStream()
@@ -113,15 +112,13 @@ class Segmenter:
 
         Args:
             frame: of this stream. Samples at positions already heard are dropped; a frame with
-                ``last`` concludes the stream, and what follows it is ignored.
+                ``last`` concludes the stream for the time being: what follows it begins anew.
 
         Returns:
             What became decidable, in the order of stream positions; after ``last`` a ``StreamEnd``
             comes last. Unusable samples give a ``Failure``; nothing is raised.
         """
         out: list[Item] = []
-        if self._ended:
-            return out
         if self._origin_ns is None:
             self._origin_ns = frame.origin_ns
         for piece in self._intake.accept(frame):
@@ -135,7 +132,6 @@ class Segmenter:
                 out.append(piece)
         if frame.last:
             self._conclude(frame, out)
-            self._ended = True
             out.append(StreamEnd(self.stream, self._intake.heard, self._origin_ns))
         return out
 
@@ -227,7 +223,6 @@ class Segmenter:
             "window_s": self._window_s,
             "hop_s": self._hop_s,
             "origin_ns": self._origin_ns,
-            "ended": self._ended,
             "intake": self._intake.snapshot(),
             "tail": self._tail.snapshot(),
             "bands": self._bands.snapshot(),
@@ -251,7 +246,6 @@ class Segmenter:
             state["stream"], window_s=state["window_s"], hop_s=state["hop_s"], config=config
         )
         segmenter._origin_ns = state["origin_ns"]
-        segmenter._ended = state["ended"]
         segmenter._intake.resume(state["intake"])
         segmenter._tail = AudioTail.restore(state["tail"])
         segmenter._bands = BandStream.restore(state["bands"])

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from connectors.decode import AudioFile, DecodeError, duration_s
+from connectors.strand import mono
 from operators.records import Floats
 
 FORMATS = {
@@ -40,7 +41,7 @@ def blocks(path: Path, begin: int = 0) -> list[Floats]:
     file = AudioFile(path, begin)
     read = []
     while (block := file.read()) is not None:
-        read.append(block)
+        read.append(mono(block))
     file.close()
     return read
 
@@ -50,7 +51,7 @@ def until_defect(path: Path) -> tuple[Floats, DecodeError]:
     read = [np.empty(0, np.float32)]
     try:
         while (block := file.read()) is not None:
-            read.append(block)
+            read.append(mono(block))
     except DecodeError as defect:
         return np.concatenate(read), defect
     finally:

@@ -10,8 +10,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.files import FileReader
-from connectors.reader import Clock, Item, ReadOptions, State
+from connectors.chunks import Clock, ReadOptions, State
+from connectors.files import Files
+from connectors.framed import Framed
+from connectors.reader import Item
 from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Frame
 
 S = ANALYSIS_RATE_HZ
@@ -25,13 +27,13 @@ def sound(rate_hz: int, seconds: float, channels: int = 1) -> Floats:
     return noise.astype(np.float32)
 
 
-def reader(target: Path, frame_ms: int = 100, state: State | None = None) -> FileReader:
-    return FileReader(
-        "s", str(target), ReadOptions(frame_ms=frame_ms, start_ns=7, clock=STOPPED), state
+def reader(target: Path, frame_ms: int = 100, state: State | None = None) -> Framed:
+    return Framed(
+        Files, "s", str(target), ReadOptions(frame_ms=frame_ms, start_ns=7, clock=STOPPED), state
     )
 
 
-def batches(source: FileReader) -> Iterator[list[Item]]:
+def batches(source: Framed) -> Iterator[list[Item]]:
     while True:
         items = source.next()
         yield items
@@ -40,7 +42,7 @@ def batches(source: FileReader) -> Iterator[list[Item]]:
             return
 
 
-def everything(source: FileReader) -> list[Item]:
+def everything(source: Framed) -> list[Item]:
     return [item for batch in batches(source) for item in batch]
 
 
@@ -231,7 +233,7 @@ def test_in_real_time_a_frame_comes_when_its_audio_would_have_ended(tmp_path: Pa
     now = [5_000_000_000]
     clock = Clock(wall_ns=lambda: 42, steady_ns=lambda: now[0])
     options = ReadOptions(speed="realtime", frame_ms=100, clock=clock)
-    source = FileReader("s", str(tmp_path / "a.wav"), options)
+    source = Framed(Files, "s", str(tmp_path / "a.wav"), options)
     assert source.next() == []
     assert source.wait_ns == 100_000_000
     now[0] += 99_000_000
@@ -244,7 +246,7 @@ def test_in_real_time_a_frame_comes_when_its_audio_would_have_ended(tmp_path: Pa
     now[0] += 250_000_000
     assert [item.index for item in source.next() if isinstance(item, Frame)] == [4_410, 8_820]
     state = source.snapshot()
-    resumed = FileReader("s", str(tmp_path / "a.wav"), options, state)
+    resumed = Framed(Files, "s", str(tmp_path / "a.wav"), options, state)
     assert resumed.next() == []
     assert resumed.wait_ns == 100_000_000
 
@@ -253,7 +255,7 @@ def test_a_call_ends_when_its_time_is_up(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", sound(S, 2), S)
     ticks = iter(range(0, 10**12, 2_000_000))
     options = ReadOptions(clock=Clock(steady_ns=lambda: next(ticks)))
-    source = FileReader("s", str(tmp_path / "a.wav"), options)
+    source = Framed(Files, "s", str(tmp_path / "a.wav"), options)
     sizes = [len(items) for items in batches(source)]
     assert max(sizes) <= 2
     assert sum(sizes) == 21

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from connectors.partition import SourcePartition
-from connectors.reader import Clock, Item, Reader, ReadOptions, State
+from connectors.chunks import Clock, ReadOptions, State
+from connectors.reader import Item, Reader
 from operators.records import Failure, Frame
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +25,8 @@ class Scripted:
     """A reader that delivers what it was given, batch by batch; an exception is raised."""
 
     live: ClassVar[bool] = False
+    lag_s: ClassVar[float | None] = None
+    done: bool = False
     batches: list[list[Item] | Exception] = field(default_factory=list)
     wait_ns: int = 0
     position: int = 22_050
@@ -35,6 +38,9 @@ class Scripted:
         if isinstance(batch, Exception):
             raise batch
         return batch
+
+    def conclude(self) -> list[Item]:
+        return [frame(20, last=True)] if self.live else []
 
     def snapshot(self) -> State:
         return {"left": len(self.batches)}
@@ -55,7 +61,7 @@ def partition(
             raise reader
         return reader  # type: ignore[return-value]  # structurally one; its __init__ differs
 
-    return SourcePartition("s", build, OPTIONS, lambda: credit, lambda: stop, state)
+    return SourcePartition("s", build, OPTIONS, lambda live: live or credit, lambda: stop, state)
 
 
 def test_a_replayable_source_waits_for_credit_and_asks_again_soon() -> None:
@@ -76,7 +82,7 @@ def test_it_never_sleeps_beyond_twenty_milliseconds(wait_ms: int, awake_ms: int)
 
 
 def test_after_the_last_frame_there_is_nothing_in_this_run_or_the_next() -> None:
-    reader = Scripted(batches=[[frame(0), frame(10, last=True)]])
+    reader = Scripted(batches=[[frame(0), frame(10, last=True)]], done=True)
     part = partition(reader)
     assert len(part.next_batch()) == 2
     assert reader.closed == 1
@@ -95,6 +101,22 @@ def test_a_stopped_source_ends_without_ending_its_stream() -> None:
     with pytest.raises(StopIteration):
         part.next_batch()
     assert part.snapshot() == {"version": 1, "done": False, "reader": None}
+
+
+@pytest.mark.parametrize(("kind", "ends"), [(Scripted, 0), (Live, 1)])
+def test_stopping_concludes_what_no_later_run_can_go_on_with(
+    kind: type[Scripted], ends: int
+) -> None:
+    stops = iter([False, True, True])
+    reader = kind(batches=[[frame(0)]])
+    part = SourcePartition(
+        "s", lambda _: reader, OPTIONS, lambda live: True, lambda: next(stops), None
+    )
+    assert len(part.next_batch()) == 1
+    assert len(part.next_batch()) == ends
+    with pytest.raises(StopIteration):
+        part.next_batch()
+    assert not part.snapshot()["done"]
 
 
 @pytest.mark.parametrize("reader", [Scripted(batches=[OSError("disk\nfell out")]), OSError("disk")])

@@ -12,14 +12,23 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSink, run_main
 
-from connectors.reader import Clock, Item
-from connectors.sources import SourceError, Sources, SourceSpec, parse, parse_all
+from connectors.chunks import Clock, ReadOptions, Share
+from connectors.reader import Item
+from connectors.sources import (
+    SourceError,
+    Sources,
+    SourceSpec,
+    check_divisible,
+    parse,
+    parse_all,
+)
 from operators.records import ANALYSIS_RATE_HZ, Failure, Frame
 
 
 @dataclass
 class Room:
     available: bool = True
+    room: bool = True
 
 
 def write(path: Path, seconds: float, rate_hz: int = 8_000) -> Path:
@@ -59,19 +68,47 @@ def test_a_path_that_exists_is_that_path_whatever_it_contains(
 @pytest.mark.parametrize(
     ("spec", "scheme"),
     [
-        ("mic:default", "mic"),
-        ("hall=mic:USB,2", "mic"),
-        ("kafka://host:9092/topic?from=earliest", "kafka"),
-        ("watch:/data", "watch"),
-        ("-", "-"),
         ("https://example.org/a.wav", "https"),
+        ("hall=ftp:a.wav", "ftp"),
     ],
 )
 def test_a_kind_of_source_without_a_reader_lists_what_there_is(spec: str, scheme: str) -> None:
     with pytest.raises(SourceError) as caught:
         parse(spec)
-    assert f"no '{scheme}' source in this version; available: file" in str(caught.value)
+    assert f"no '{scheme}' source in this version; available: a path" in str(caught.value)
+    assert "kafka, mic, watch" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "scheme"),
+    [
+        ("kafka://host:9092/topic?from=earliest", "topic", "kafka"),
+        ("site=kafka://host:9092/topic", "site", "kafka"),
+        ("mic:default", "default", "mic"),
+        ("hall=mic:USB,2", "hall", "mic"),
+        ("watch:/data/in", "in", "watch"),
+        ("-", "stdin", "-"),
+    ],
+)
+def test_a_source_without_a_name_is_called_by_what_it_is(spec: str, name: str, scheme: str) -> None:
+    parsed = parse(spec)
+    assert (parsed.name, parsed.scheme) == (name, scheme)
+
+
+@pytest.mark.parametrize("spec", ["kafka://host:9092/", "kafka://host/topic?speed=2", "mic:"])
+def test_a_malformed_target_is_one_line(spec: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        parse(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_topics_are_divided_between_processes() -> None:
+    half = Share(0, 2)
+    check_divisible([parse("kafka://h/t")], half)
+    check_divisible([parse("/data/a.wav")], Share())
+    with pytest.raises(SourceError, match="--process divides the partitions of topics"):
+        check_divisible([parse("kafka://h/t"), parse("/data/a.wav")], half)
 
 
 @pytest.mark.parametrize("spec", ["", "name="])
@@ -108,7 +145,8 @@ def test_every_stream_is_a_partition(tmp_path: Path) -> None:
 def test_progress_names_every_stream(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", 2)
     standing = Clock(steady_ns=lambda: 0)
-    sources = Sources(parse_all([str(tmp_path / "a.wav")]), credit=Room(), clock=standing)
+    options = ReadOptions(clock=standing)
+    sources = Sources(parse_all([str(tmp_path / "a.wav")]), credit=Room(), options=options)
     part = sources.build_part("in", "a.wav", None)
     assert sources.progress()[0].total_s is None
     part.next_batch()
@@ -136,7 +174,7 @@ def run(
         parse_all(specs),
         credit=Room(),
         stop=lambda: stop_after is not None and len(out) >= stop_after,
-        clock=Clock(steady_ns=lambda: 0),
+        options=ReadOptions(clock=Clock(steady_ns=lambda: 0)),
     )
     flow = Dataflow("listen")
     stream = op.input("sources", flow, sources)

@@ -20,6 +20,7 @@ class TwoSources:
 
     def __init__(self) -> None:
         self.second_total_s: float | None = None
+        self.lag_s: float | None = 4.25
 
     def progress(self) -> list[SourceProgress]:
         return [
@@ -37,6 +38,7 @@ def test_progress_follows_the_sources_and_knows_the_end_once_all_do() -> None:
         shown.refresh()
         task = shown.bar.tasks[0]
         assert (task.completed, task.total) == (15.0, None)
+        assert task.description == "listening, 4.2 s behind"
         sources.second_total_s = 40.0
         list(shown.bar.get_renderables())
         assert (task.completed, task.total) == (15.0, 100.0)

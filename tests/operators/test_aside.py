@@ -45,6 +45,22 @@ def test_results_come_out_in_order_each_with_its_item() -> None:
         assert not aside.busy
 
 
+def test_the_oldest_item_that_waits_can_be_taken_back() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        adding = Adding()
+        adding.gate.clear()
+        aside = Aside(adding, executor, failed)
+        for item in (1, 2, 3, 4):
+            aside.submit(item)
+        assert adding.started.wait(30)
+        assert aside.drop_oldest(lambda item: item > 2) == 3
+        assert aside.drop_oldest(lambda item: True) == 2  # the first is being heard
+        assert aside.drop_oldest(lambda item: item > 9) is None
+        assert aside.waiting == [1, 4]
+        adding.gate.set()
+        assert aside.drain() == [(1, [1]), (4, [5])]
+
+
 def test_an_item_that_raises_is_told_and_the_next_ones_are_heard() -> None:
     with ThreadPoolExecutor(1) as executor:
         aside = Aside(Adding(), executor, failed)

@@ -221,6 +221,17 @@ def test_a_snapshot_does_not_change_when_the_lanes_go_on(rng: random.Random) -> 
     assert pickle.dumps(state) == before
 
 
+def test_a_stream_that_ended_may_be_taken_up_again() -> None:
+    occurrences, embeddings = _scene()
+    items = sorted([*occurrences, *embeddings], key=lambda item: item.start_ns)
+    half = len(items) // 2
+    whole = Kinship("s")
+    said: list[Said] = []
+    for item in (*items[:half], END, END, *items[half:], END, END):
+        said += whole.hear(item)
+    assert {key[:2] for key in _rows(said)} == {key[:2] for key in _rows(_run([*items, END, END]))}
+
+
 def test_an_interval_is_told_once_every_lane_is_beyond_it() -> None:
     kinship = Kinship("s", lanes=3)
     for item in (

@@ -280,11 +280,15 @@ def test_an_onset_window_with_hardly_any_sound_before_the_end_is_none():
         assert sum(window.onset for window in windows(items)) == expected
 
 
-def test_the_end_comes_last_and_nothing_after_it_is_heard():
+def test_the_end_comes_last_and_what_follows_it_begins_anew():
     segmenter = Segmenter("s")
     items = segmenter.hear(Frame("s", 0, quiet(3.0), ORIGIN_NS, last=True))
     assert items[-1] == StreamEnd("s", 3 * RATE, ORIGIN_NS)
-    assert segmenter.hear(Frame("s", 3 * RATE, quiet(3.0), ORIGIN_NS, last=True)) == []
+    assert segmenter.hear(Frame("s", 0, quiet(3.0), ORIGIN_NS)) == []
+    again = segmenter.hear(Frame("s", 3 * RATE, quiet(3.0), ORIGIN_NS, last=True))
+    assert again[-1] == StreamEnd("s", 6 * RATE, ORIGIN_NS)
+    assert windows(again)
+    assert min(window.index for window in windows(again)) >= 3 * RATE
 
 
 def test_an_empty_stream_is_just_its_end():

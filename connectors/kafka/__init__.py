@@ -1,0 +1,1 @@
+"""Audio that travels over Kafka: topics heard, topics written, and what could be neither."""
