@@ -29,9 +29,13 @@ class ResumePoint:
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """Everything before was pushed: reading again from ``mark`` repeats what is pushed next."""
+    """Everything before was pushed: reading again from ``mark`` repeats what is pushed next.
+
+    ``opens``: audio follows, so that a stream which has no mark yet may be resumed here.
+    """
 
     mark: State
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,16 @@ class Cutter:
 
     @property
     def resume(self) -> ResumePoint:
-        """Where to go on after what was delivered so far."""
+        """Where to go on after what was delivered so far.
+
+        Without a mark nothing would be read again: then it is the first one that opens audio,
+        even if nothing before it was delivered but what failed.
+        """
+        if not self._mark:
+            ahead = (piece for piece in self._queue if not isinstance(piece, Failure))
+            first = next(ahead, None)
+            if isinstance(first, Passing) and first.opens:
+                return ResumePoint(first.mark, self._position)
         return ResumePoint(self._mark, self._position, self._failures)
 
     def push(self, piece: Piece) -> None:

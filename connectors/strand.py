@@ -42,7 +42,9 @@ class Strand:
         self._stream = stream
         self.origin_ns: int | None = state["origin_ns"]
         self._resume: State | None = state["mark"]
-        resume = ResumePoint(state["mark"] or {}, state["position"], state["failures"])
+        # Without a mark nothing is repeated, and nothing is to be dropped.
+        failures = state["failures"] if state["mark"] else 0
+        resume = ResumePoint(state["mark"] or {}, state["position"], failures)
         self.cutter = Cutter(length, resume)
         self._resampler: Resampler | None = None
         self._rate_hz = 0
@@ -130,7 +132,7 @@ class Strand:
         start_ns = late_ns if chunk.joined and late_ns is not None else chunk.start_ns
         behind = self._end - self._position_at(start_ns)
         if behind <= 0:
-            self._pass(chunk.mark)
+            self._pass(chunk.mark, opens=True)
             self._open(chunk, self._position_at(start_ns), Mark())
             return 0
         skip = -(-behind * chunk.rate_hz // ANALYSIS_RATE_HZ)
@@ -171,9 +173,9 @@ class Strand:
             self._resampler = None
             self._marks.clear()
 
-    def _pass(self, mark: State) -> None:
+    def _pass(self, mark: State, *, opens: bool = False) -> None:
         if mark:
-            self.cutter.push(Passing({"source": mark, "run": None, "end": self._end}))
+            self.cutter.push(Passing({"source": mark, "run": None, "end": self._end}, opens))
 
     def _push(self, events: list[Event]) -> None:
         for event in events:

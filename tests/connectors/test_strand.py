@@ -179,11 +179,14 @@ def test_taken_up_anywhere_it_delivers_what_it_would_have_delivered(
         first.append(strand.cutter.take())
     state = json.loads(json.dumps(strand.snapshot()))
     resumed = Strand("s", 4_410, state)
-    again = heard(*_from(items, resumed.source_mark), strand=resumed)
-
-    both = [*first, *again]
+    # A stream without a mark is not read again (a topic goes on behind what was taken).
+    unmarked = resumed.source_mark is None
+    rest = items[at:] if unmarked else _from(items, resumed.source_mark)
+    both = [*first, *heard(*rest, strand=resumed)]
     assert runs(both) == runs(whole)
     assert np.array_equal(joined(both), joined(whole)) if runs(whole) else True
+    if unmarked or resumed.cutter.position == 0:
+        return  # what failed before there was any audio may be lost with the process
     assert reasons(both) == reasons(whole)
     assert sum(isinstance(p, Over) for p in both) == sum(isinstance(p, Over) for p in whole)
 
