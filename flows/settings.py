@@ -9,17 +9,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
-    field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -29,146 +25,23 @@ from pydantic_settings import (
 )
 
 from flows.errors import UsageError
+from flows.sections import (
+    BreakerSettings,
+    InferSettings,
+    KafkaSettings,
+    ListenSettings,
+    MicSettings,
+    ModelSettings,
+    StdinSettings,
+    StoreSettings,
+    TelemetrySettings,
+    WatchSettings,
+)
 
 ENV_PREFIX = "GRYM_"
 _CONFIG_VARIABLE = "GRYM_CONFIG"
-_SERVERS = ("http://", "https://", "tcp://", "unix:")
 _SECRET = re.compile(r"token|password")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-def _default_store() -> str:
-    return str(Path(platformdirs.user_data_dir("grym", appauthor=False)) / "grym.db")
-
-
-class StoreSettings(_Section):
-    """Where embeddings, patterns and relations go."""
-
-    uri: str = Field(
-        default_factory=_default_store,
-        description="a path ending in .db (embedded) or the URI of a Milvus server",
-    )
-    token: SecretStr | None = Field(default=None, description="user:password of a Milvus server")
-    drain_s: float = Field(30.0, gt=0, description="how long the end of a run waits for the store")
-    spool_mb: int = Field(512, ge=8, description="what may wait on disk while the store is away")
-
-    @property
-    def secret(self) -> str | None:
-        """The token in plain text, for whoever connects."""
-        return self.token.get_secret_value() if self.token else None
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, value: str) -> str:
-        if value.startswith(_SERVERS) or (value.endswith(".db") and "://" not in value):
-            return value
-        raise ValueError("expected a path ending in .db or a URI such as http://127.0.0.1:19530")
-
-
-class KafkaSettings(_Section):
-    """How brokers are reached, and what is taken from them (terms of Kafka)."""
-
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    ca_file: Path | None = Field(default=None, description="who signed the brokers' certificates")
-    cert_file: Path | None = Field(default=None, description="our own certificate")
-    key_file: Path | None = Field(default=None, description="its private key")
-    key_password: SecretStr | None = None
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    channels: Literal["mean", "split"] = Field("mean", description="or a stream each: key/1, key/2")
-    dead_letters: bool = Field(True, description="what cannot be read goes to TOPIC.dead, too")
-    max_message_bytes: int = Field(4 << 20, ge=1_024, description="larger ones are refused")
-
-
-class MicSettings(_Section):
-    """How microphones are captured."""
-
-    rate_hz: int | None = Field(default=None, ge=4_000, le=384_000, description="else the device's")
-    buffer_s: float = Field(10.0, ge=1, le=600, description="audio that may wait; older is dropped")
-
-
-class StdinSettings(_Section):
-    """What raw PCM on standard input does not say itself (flags --rate --channels --format)."""
-
-    rate_hz: int | None = Field(default=None, ge=4_000, le=384_000)
-    channels: int | None = Field(default=None, ge=1, le=64)
-    format: Literal["s16le", "s24le", "s32le", "f32le"] = "s16le"
-
-
-class WatchSettings(_Section):
-    """How a watched folder is read."""
-
-    settle_s: float = Field(2.0, gt=0, le=3_600, description="a file unchanged so long is whole")
-
-
-class InferSettings(_Section):
-    """Micro-batching in front of each model."""
-
-    max_batch: int = Field(16, ge=1, le=512, description="windows in one call of the model")
-    queue_windows: int = Field(64, ge=1, description="windows waiting; live sources shed beyond")
-    deadline_s: float = Field(30.0, gt=0, description="a call that takes longer has failed")
-
-
-class BreakerSettings(_Section):
-    """The circuit breaker around each model (terms of resilience4j)."""
-
-    sliding_window_calls: int = Field(20, ge=1)
-    minimum_number_of_calls: int = Field(5, ge=1)
-    failure_rate_threshold: float = Field(0.5, gt=0, le=1)
-    slow_call_rate_threshold: float = Field(1.0, gt=0, le=1)
-    slow_call_duration_s: float = Field(60.0, gt=0)
-    wait_duration_in_open_s: float = Field(10.0, gt=0)
-    wait_growth: float = Field(2.0, ge=1, description="on the wait, each time it opens again")
-    wait_cap_s: float = Field(300.0, gt=0)
-    permitted_calls_in_half_open: int = Field(2, ge=1)
-
-
-class ModelSettings(_Section):
-    """One model; what a model does not know is refused by its own configuration."""
-
-    path: Path | None = Field(default=None, description="folder with its weights")
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-
-
-class TelemetrySettings(_Section):
-    """OpenTelemetry: where spans go."""
-
-    exporter: Literal["off", "console"] = "off"
-    sample_ratio: float = Field(0.05, ge=0, le=1, description="share of windows that are traced")
-
-
-class ListenSettings(_Section):
-    """How sources are read and cut."""
-
-    models: tuple[str, ...] = ("aisfx",)
-    speed: Literal["max", "realtime"] = "max"
-    frame_ms: int = Field(100, ge=1, le=10_000)
-    window_s: float = Field(1.0, ge=0.25, le=10)
-    hop_s: float = Field(0.5, ge=0.05, le=10)
-    epoch_s: float = Field(2.0, ge=0, description="how often state is made durable")
-
-    @model_validator(mode="after")
-    def _hop(self) -> Self:
-        if self.hop_s > self.window_s:
-            raise ValueError(
-                f"hop_s = {self.hop_s} is longer than window_s = {self.window_s}: audio between "
-                "windows would never be embedded"
-            )
-        return self
-
-    @field_validator("models")
-    @classmethod
-    def _models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("expected at least one model")
-        if len(set(value)) != len(value):
-            raise ValueError("each model may be named once")
-        return value
 
 
 class Settings(BaseSettings):

@@ -41,7 +41,7 @@ FormatOption: TypeAlias = Annotated[
     str | None, typer.Option("--format", metavar="s16le|f32le", help="Samples of PCM on stdin.")
 ]
 SOURCES_HELP = (
-    "[name=]target: a file, a folder, mic:NAME, kafka://host:port/topic, watch:DIR, or - (stdin)."
+    r"\[name=]target: a file, a folder, mic:NAME, kafka://host:port/topic, watch:DIR, or - (stdin)."
 )
 
 

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from connectors.sources import Sources
 from flows.cli.tables import table
 from flows.demo import Heard
-from flows.settings import Settings, StoreSettings
+from flows.sections import StoreSettings
+from flows.settings import Settings
 from operators.records import Pattern, Relation
 
 _NOTED_LAG_S = 2.0
