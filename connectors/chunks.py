@@ -129,11 +129,13 @@ class Source(Protocol):
         live: audio that cannot wait (a microphone): it is shed downstream when all is busy. A
             replayable source is False: it is asked only while there is credit, never shed.
         resumes: a later run can go on where this one stopped; otherwise stopping concludes.
+        ends: it has an end, behind which a later run finds nothing.
         divides: several processes can divide it (``ReadOptions.share``).
     """
 
     live: ClassVar[bool]
     resumes: ClassVar[bool]
+    ends: ClassVar[bool]
     divides: ClassVar[bool]
 
     def __init__(self, name: str, target: str, options: ReadOptions, resume: Resume | None) -> None:

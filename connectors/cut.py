@@ -75,10 +75,10 @@ class Cutter:
         """Where to go on after what was delivered so far.
 
         Without a mark nothing would be read again: then it is the first one that opens audio,
-        even if nothing before it was delivered but what failed.
+        even if what was said before it was not delivered.
         """
         if not self._mark:
-            ahead = (piece for piece in self._queue if not isinstance(piece, Failure))
+            ahead = (piece for piece in self._queue if not isinstance(piece, Said))
             first = next(ahead, None)
             if isinstance(first, Passing) and first.opens:
                 return ResumePoint(first.mark, self._position)
@@ -95,6 +95,10 @@ class Cutter:
             if not len(piece.samples):
                 return
         self._queue.append(piece)
+
+    def repeats_nothing(self) -> None:
+        """What was said before is not said again: from here on nothing of it is left out."""
+        self._drop_failures = 0
 
     def ready(self, *, flush: bool) -> int | Said | None:
         """What can be delivered next: the position at which a frame ends, or what is said.

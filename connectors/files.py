@@ -114,6 +114,7 @@ class Files:
 
     live: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
+    ends: ClassVar[bool] = True
     divides: ClassVar[bool] = False
     lag_s: float | None = None
 

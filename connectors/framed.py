@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from connectors.chunks import Break, Chunk, ReadOptions, Resume, Source, State
+from connectors.chunks import Break, ReadOptions, Resume, Source, State
 from connectors.cut import Over
 from connectors.pace import Pace
 from connectors.reader import Item
@@ -24,6 +24,10 @@ BUDGET_NS = 3_000_000
 """Time after which a call returns with what it has."""
 MOST_STREAMS = 4_096
 """Of one source: each has a resampler and, downstream, a detector."""
+MOST_ASKED = 200
+"""Times a source that is being stopped is asked for what it has already."""
+MOST_REFUSALS = 64
+"""Streams that are said to be left out."""
 VERSION = 2
 Build: TypeAlias = Callable[[str, str, ReadOptions, Resume | None], Source]
 
@@ -65,13 +69,13 @@ class Framed:
         for stream in (name, *self._strands):
             self._owners.setdefault(stream, name)
         self._paces: dict[str, Pace] = {}
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, str]] = set()
         self._source = build(name, target, options, self._resume(state))
         self._busy: dict[str, Strand] = {}
         self._ended: set[str] = set()
         self.live = self._source.live
         self.wait_ns = 0
-        self.done = False
+        self.done = self._broken = False
 
     @property
     def position(self) -> int:
@@ -112,10 +116,29 @@ class Framed:
         return items
 
     def conclude(self) -> list[Item]:
-        """The run is being stopped: what no later run can go on with is concluded."""
+        """The run is being stopped: what no later run can go on with is heard out."""
         if self._source.resumes or self.done:
             return []
+        items: list[Item] = []
+        for _ in range(MOST_ASKED):  # what was captured already
+            if not self._ask(items):
+                break
+        else:
+            detail = f"{self._name}: stopped before all that was captured had been heard"
+            remedy = "it was more than is heard while a run is being stopped; stop the sender first"
+            items.append(Failure(self._name, "source", "stopped", detail, remedy, 0.0))
+        return [*items, *self._conclude()]
+
+    def give_up(self) -> list[Item]:
+        """Nothing more can be read: the end of what was heard so far."""
+        self.done = self._broken = True
         return self._conclude()
+
+    @property
+    def finished(self) -> bool:
+        """There is nothing that a later run could hear: a source that ends was heard."""
+        heard = any(strand.cutter.position for strand in self._strands.values())
+        return self.done and self._source.ends and heard and not self._broken
 
     def snapshot(self) -> State:
         """Where to go on: the source's own state, and that of each strand."""
@@ -148,8 +171,6 @@ class Framed:
             elif (strand := self._strand(item.stream, items)) is not None:
                 strand.take(item)
                 self._busy[item.stream] = strand
-                if isinstance(item, Chunk):
-                    self._ended.discard(item.stream)
         self.wait_ns = self._source.wait_ns
         if self.wait_ns:  # nothing more for now: what is there need not wait for a full frame
             self._deliver(items, flush=True)
@@ -170,8 +191,8 @@ class Framed:
         else:
             strand = self._strands[stream] = Strand(stream, self._length)
             return strand
-        if reason not in self._refused:
-            self._refused.add(reason)
+        if (reason, stream) not in self._refused and len(self._refused) < MOST_REFUSALS:
+            self._refused.add((reason, stream))
             items.append(
                 Failure(self._name, "source", reason, f"{self._name}: {detail}", remedy, 0.0)
             )
@@ -192,34 +213,35 @@ class Framed:
         while (ready := strand.cutter.ready(flush=flush)) is not None:
             if isinstance(ready, int) and not pace.due(ready):
                 return pace.wait_ns
-            items.append(self._item(strand, stream))
-            if stream in self._ended:
-                items.append(SourceState(stream, "ended", f"{stream}: over for the time being"))
+            items += self._items(strand, stream)
             if len(items) >= MOST_FRAMES and not flush:
                 return 0
         self._busy.pop(stream, None)
         return 0
 
-    def _item(self, strand: Strand, stream: str) -> Item:
+    def _items(self, strand: Strand, stream: str) -> list[Item]:
         piece = strand.cutter.take()
         if isinstance(piece, Failure):
-            return piece
+            return [piece]
         if isinstance(piece, Over):
             self._ended.add(stream)
-            return self._last(stream, strand)
-        return self._frame(stream, strand, piece)
+            ended = SourceState(stream, "ended", f"{stream}: over for the time being")
+            return [*self._last(stream, strand), ended]
+        self._ended.discard(stream)
+        return [self._frame(stream, strand, piece)]
 
     def _conclude(self) -> list[Item]:
-        """The end of every stream that has not ended, and of the source where it had none."""
+        """The end of every stream that has not ended, and of a file that held nothing."""
         items: list[Item] = []
-        if not self._strands:
+        if not self._strands and self._source.ends:
             self._strands[self._name] = Strand(self._name, self._length)
         for stream, strand in self._strands.items():
-            if stream in self._ended:
-                continue
-            strand.take(Break(stream, over=True))
+            strand.take(Break(stream))
             while strand.cutter.ready(flush=True) is not None:
-                items.append(self._item(strand, stream))
+                items += self._items(strand, stream)
+            if stream not in self._ended:
+                self._ended.add(stream)
+                items += self._last(stream, strand)
         return items
 
     def _pace(self, stream: str, strand: Strand) -> Pace:
@@ -230,9 +252,12 @@ class Framed:
             self._paces[stream] = pace
         return pace
 
-    def _last(self, stream: str, strand: Strand) -> Frame:
+    def _last(self, stream: str, strand: Strand) -> list[Item]:
+        """The end of a stream; none where it has not begun and nobody knows when it would."""
+        if strand.origin_ns is None and not self._source.ends:
+            return []
         nothing = Span(strand.cutter.position, np.empty(0, np.float32))
-        return self._frame(stream, strand, nothing, last=True)
+        return [self._frame(stream, strand, nothing, last=True)]
 
     def _frame(self, stream: str, strand: Strand, span: Span, *, last: bool = False) -> Frame:
         known = strand.origin_ns

@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 MOST = 8_192
 """Records waiting (at most a few kB each)."""
+HURRY_S = 3.0
+_LOOK_S = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -45,18 +47,36 @@ class Outlet:
     def put(self, record: object) -> None:
         """Queue a record; returns at once."""
         with self._changed:
+            if self._closed:
+                self.shed += 1
+                return
             self._queue.append(record)
             if len(self._queue) > self._most:
                 self._queue.popleft()
                 self.shed += 1
             self._changed.notify()
 
-    def close(self) -> None:
-        """Wait until everything was told; may be called more than once."""
+    def close(self, hurried: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until everything was told; may be called more than once.
+
+        Args:
+            hurried: asked while waiting: once true, at most ``HURRY_S`` more are waited.
+
+        Returns:
+            Whether everything was told; what was not is counted as shed.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        left = round(HURRY_S / _LOOK_S)
+        while self._thread.is_alive() and left:
+            self._thread.join(_LOOK_S)
+            left -= hurried()
+        if self._thread.is_alive():
+            with self._changed:
+                self.shed += len(self._queue) + 1
+                self._queue.clear()
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:

@@ -1,19 +1,20 @@
 """One source as a Bytewax partition: credit, pacing, resuming, and no exception ever.
 
-Invariant: a source that is done delivers nothing more, in this run or a resumed one. It knows
-readers, not what they read.
+Invariant: a source that was heard to its end delivers nothing more, in this run or a resumed one;
+one that failed is tried again. It knows readers, not what they read.
 """
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 from bytewax.inputs import StatefulSourcePartition
 
 from connectors.chunks import ReadOptions, State
 from connectors.reader import Item, Progress, Reader
-from operators.records import Failure, Frame, to_s
+from operators.records import Failure, to_s
 
+CLOSE_S = 5.0
 LONGEST_WAIT_NS = 20_000_000
 """A partition that sleeps longer stalls the others at the end of an epoch."""
 ASK_AGAIN_NS = 1_000_000
@@ -49,6 +50,8 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
         self._state: State = state or {"version": VERSION, "done": False, "reader": None}
         self._reader: Reader | None = None
         self._done: bool = self._state.get("done") is True
+        self._finished = self._done
+        self._closing: threading.Thread | None = None
         self._stopped = False
         self._wait_ns = 0
 
@@ -60,8 +63,8 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
             items = self._end(self._reader) if self._reader and self._stop() else self._ask()
         except Exception as error:  # whatever it is: the other sources must go on
             items = self._give_up(error)
-        if self._done:
-            self.close()
+        if self._done and self._reader is not None:
+            self._release(self._reader)
         return items
 
     def next_awake(self) -> datetime:
@@ -71,15 +74,29 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
         return now + timedelta(microseconds=wait_ns // 1000)
 
     def snapshot(self) -> State:
-        """Versioned plain state: whether the stream has ended, and the reader's own state."""
+        """Versioned plain state: whether nothing is left to hear, and the reader's own state.
+
+        A source that failed is not done for good: a later run tries again.
+        """
         if self._reader is None:
-            return {**self._state, "done": self._done}
-        return {"version": VERSION, "done": self._done, "reader": self._reader.snapshot()}
+            return {**self._state, "done": self._finished}
+        self._finished = self._reader.finished
+        began = self._reader.position or not self._done  # else a later run begins anew
+        state = self._reader.snapshot() if began else None
+        return {"version": VERSION, "done": self._finished, "reader": state}
 
     def close(self) -> None:
         """Close the reader."""
-        if self._reader is not None:
+        if self._closing is not None:
+            self._closing.join(CLOSE_S)
+        elif self._reader is not None:
             self._reader.close()
+
+    def _release(self, reader: Reader) -> None:
+        """Close the reader while others go on: a driver that takes its time holds up nobody."""
+        if self._closing is None:
+            self._closing = threading.Thread(target=reader.close, name="closing", daemon=True)
+            self._closing.start()
 
     def progress(self) -> Progress:
         """How far the stream is."""
@@ -125,12 +142,7 @@ class SourcePartition(StatefulSourcePartition[Item, State]):
             to_s(position),
             fatal_source=True,
         )
-        end = Frame(
-            self._stream,
-            position,
-            np.empty(0, np.float32),
-            self._options.start_ns,
-            last=True,
-            delivered_ns=self._options.clock.wall_ns(),
-        )
-        return [failure, end]
+        try:
+            return [failure, *(self._reader.give_up() if self._reader is not None else [])]
+        except Exception:  # it is beyond saying even that
+            return [failure]

@@ -45,9 +45,16 @@ class Reader(Protocol):
     def conclude(self) -> list[Item]:
         """The run is being stopped: what no later run can go on with is concluded."""
 
+    def give_up(self) -> list[Item]:
+        """Nothing more can be read: the end of what was heard so far."""
+
     @property
     def done(self) -> bool:
-        """Everything was delivered, and nothing will follow."""
+        """Nothing will follow in this run."""
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left that a later run could hear."""
 
     @property
     def wait_ns(self) -> int:

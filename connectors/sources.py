@@ -106,6 +106,8 @@ def placed(spec: SourceSpec) -> str:
     """What a source is, wherever a later run is started from: paths are made absolute."""
     if spec.scheme == "file":
         return str(Path(spec.target).absolute())
+    if spec.scheme == "kafka":  # where to begin says nothing once there is a place to go on from
+        return re.sub(r"(?<=[?&])from=[^&]*&?", "", spec.target).rstrip("?&")
     if spec.scheme == "watch":
         return f"watch:{Path(spec.target.partition(':')[2]).absolute()}"
     return spec.target

@@ -64,6 +64,7 @@ class Stdin:
 
     live: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
+    ends: ClassVar[bool] = True
     divides: ClassVar[bool] = False
 
     def __init__(self, name: str, target: str, options: ReadOptions, resume: Resume | None) -> None:

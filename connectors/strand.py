@@ -108,6 +108,8 @@ class Strand:
         if resume is not None and resume["source"] == chunk.mark and resume["run"] is not None:
             skip = self._take_up(chunk, resume["run"])
         elif not self._joins(chunk):
+            if resume is not None and resume["chunk"] and resume["source"] != chunk.mark:
+                self.cutter.repeats_nothing()  # the source went on elsewhere
             skip = self._begin(chunk)
         if self._resampler is None or skip >= len(chunk.samples):
             return
@@ -175,7 +177,8 @@ class Strand:
 
     def _pass(self, mark: State, *, opens: bool = False) -> None:
         if mark:
-            self.cutter.push(Passing({"source": mark, "run": None, "end": self._end}, opens))
+            at = {"source": mark, "chunk": opens, "run": None, "end": self._end}
+            self.cutter.push(Passing(at, opens))
 
     def _push(self, events: list[Event]) -> None:
         for event in events:
@@ -200,7 +203,8 @@ class Strand:
             "floor": mark.floor,
             "hold": mark.hold,
         }
-        self.cutter.push(Passing({"source": source, "run": run, "end": self._end}))
+        at = {"source": source, "chunk": True, "run": run, "end": self._end}
+        self.cutter.push(Passing(at))
 
     def _damage(self, event: Damage) -> Failure:
         position = self._base + event.index

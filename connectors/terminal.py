@@ -81,7 +81,7 @@ class JsonLines:
 
     def __call__(self, item: object) -> None:
         """Print a record, if it is announced."""
-        if self._quiet and not isinstance(item, Failure | SourceState):
+        if self._quiet and not _went_wrong(item):
             return
         if self._announcements.wanted(item) and (event := as_event(item)) is not None:
             self.event(event)
@@ -124,7 +124,7 @@ class ReadableLines:
         make = self._lines.get(type(item))
         if make and self._announcements.wanted(item):
             line = make(item)
-            if line and (not self._quiet or isinstance(item, Failure | SourceState)):
+            if line and (not self._quiet or _went_wrong(item)):
                 self._console.print(line, highlight=False, soft_wrap=True)
 
     def event(self, event: Event) -> None:
@@ -160,6 +160,11 @@ def _failure(item: Failure) -> str:
 
 def _breaker(item: BreakerTransition) -> str:
     return f"breaker of {item.name}: {item.from_state} -> [yellow]{item.to_state}[/] {item.reason}"
+
+
+def _went_wrong(item: object) -> bool:
+    unwell = isinstance(item, SourceState) and item.state in ("degraded", "lagging")
+    return unwell or isinstance(item, Failure)
 
 
 def _source(item: SourceState) -> str:

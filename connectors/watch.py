@@ -61,6 +61,7 @@ class Watch(Files):
 
     live: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
+    ends: ClassVar[bool] = False
     divides: ClassVar[bool] = False
 
     def __init__(

@@ -18,6 +18,8 @@ from operators import tracing
 from operators.records import Failure, SourceState
 
 LEAST_NAP_NS = 1_000_000
+MOST_ASKED = 20
+"""Calls for what a source holds when it is stopped: a second of audio each."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,11 @@ class Feeder:
         """Everything was sent, the ends of all streams included."""
         return self._over and not self._ready
 
+    @property
+    def waiting(self) -> int:
+        """Messages that were read and not handed over, without those that never will be."""
+        return sum(not self.sent[message.stream].failed for message in self._ready)
+
     def step(self) -> int | None:
         """Send what is due, or ask for more.
 
@@ -102,10 +109,35 @@ class Feeder:
         return 0 if self._ready or self._over else max(waits_ns, LEAST_NAP_NS)
 
     def stop(self) -> None:
-        """Ask for nothing more: what was read and the ends of the streams are due now."""
+        """Ask for nothing more: what was read and the ends of the streams are due now.
+
+        What cannot be read again, because it was captured or came down a pipe, was read as well
+        when the source holds it.
+        """
         self.paced = False
-        if not self._over:
+        if self._over:
+            return
+        try:
+            if self._started_ns is not None and not self.source.resumes:
+                self._take_what_is_held()
             self._conclude()
+        except Exception as error:  # whatever it is: the other sources go on
+            self._give_up(error)
+
+    def _take_what_is_held(self) -> None:
+        for _ in range(MOST_ASKED):
+            items = self.source.next()
+            if not items:
+                return
+            for item in items:
+                self._take(item)
+        if not self.source.done:
+            self._fail(
+                self.name,
+                "stopped",
+                f"more than {MOST_ASKED} s of audio waited when it was stopped",
+                "the rest was not read; end what writes it first",
+            )
 
     def _take(self, item: RawItem) -> None:
         if isinstance(item, SourceState):

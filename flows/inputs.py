@@ -1,5 +1,6 @@
 """From settings and flags to how sources are read: the options of every kind of source."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -34,6 +35,20 @@ def options_of(settings: Settings, *, start_ns: int = 0, share: Share | None = N
             "watch": _own(WatchOptions, settings.watch),
         },
     )
+
+
+def check_stdin(settings: Settings, schemes: Sequence[str]) -> None:
+    """Refuse raw PCM of which nobody said what it is, before anything is opened.
+
+    Raises:
+        UsageError: its rate or channels were not given.
+    """
+    own = settings.stdin
+    if "-" in schemes and (own.rate_hz is None or own.channels is None):
+        raise UsageError(
+            "source '-': raw PCM says neither its sample rate nor its channels; give them, as in:"
+            " --rate 16000 --channels 1 --format s16le"
+        )
 
 
 def kafka_options(settings: Settings) -> KafkaOptions:

@@ -120,7 +120,7 @@ class Segmenting:
         if isinstance(item, Window):
             models = len(self._station.models)
             self._station.ledger.cut(models)
-            if item.gate == "open":
+            if item.gate == "open" and not self._station.is_live(item.stream):
                 self._station.credit.take(models)
             if tracing.active():
                 self._traceparent = tracing.window_span(item, remote=item.traceparent)

@@ -10,7 +10,7 @@ Invariant: every message is acknowledged, or counted and said; 16-bit audio arri
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -88,44 +88,56 @@ def publish(
         GrymError: the brokers will never take it.
     """
     specs = parse_all(request.sources)
-    to = _address(request.to)
-    _check_no_circle(specs, to)
-    options = kafka_options(settings)
+    to = _address(request.to, specs)
+    destination = Destination(to.servers, to.topic, request.partitions, kafka_options(settings))
     said: deque[Failure | SourceState] = deque()
-    lost: dict[str, int] = {}
-
-    def lose(stream: str, why: str) -> None:
-        lost[stream] = lost.get(stream, 0) + 1
-        if lost[stream] == 1:
-            said.append(_refused(stream, why))
-
+    lost = _Lost(said)
     with ExitStack() as opened:
         opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
         opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
-        publisher = Publisher(
-            Destination(to.servers, to.topic, request.partitions, options),
-            request.codec,
-            lost=lose,
-            state=said.append,
-        )
+        publisher = Publisher(destination, request.codec, lost=lost, state=said.append)
         opened.callback(publisher.close, 0.0)
         progress = Publishing(publisher)
         feeders = _feeders(settings, request, specs, progress, said.append)
         for feeder in feeders:
             opened.callback(feeder.source.close)
         follow(progress)
-        unacknowledged = Pump(feeders, publisher, said, view, stop).run()
-    return _outcome(request, progress, feeders, view, lost, unacknowledged, stopped=stop.is_set())
+        left = Pump(feeders, publisher, said, view, stop).run()
+    failed = sum(feeder.failed for feeder in feeders)
+    status = 1 if left else 3 if failed or lost.total else 0
+    notes = [*_say_streams(progress, view), *_missing(left, request.to)]
+    return PublishOutcome(_summary(progress, left, lost.total, failed), status, tuple(notes))
 
 
-def _address(text: str) -> Address:
+class _Lost:
+    """Counts the messages that a broker refused, and says the first of each stream.
+
+    Args:
+        said: takes what is to be shown.
+    """
+
+    def __init__(self, said: deque[Failure | SourceState]) -> None:
+        self._counts: Counter[str] = Counter()
+        self._said = said
+
+    def __call__(self, stream: str, why: str) -> None:
+        """A message of a stream will never be acknowledged."""
+        self._counts[stream] += 1
+        if self._counts[stream] == 1:
+            self._said.append(_refused(stream, why))
+
+    @property
+    def total(self) -> int:
+        """Of all streams."""
+        return self._counts.total()
+
+
+def _address(text: str, specs: Sequence[SourceSpec]) -> Address:
+    """The topic that is meant, which is none of the sources."""
     try:
-        return parse_address(text)
+        to = parse_address(text)
     except ValueError as error:
         raise UsageError(f"--to: {error}") from None
-
-
-def _check_no_circle(specs: Sequence[SourceSpec], to: Address) -> None:
     for spec in specs:
         if spec.scheme == "kafka":
             read = parse_address(spec.target)
@@ -134,6 +146,7 @@ def _check_no_circle(specs: Sequence[SourceSpec], to: Address) -> None:
                     f"source '{spec.target}' is the topic that is published to: it would never"
                     " end; name another with --to"
                 )
+    return to
 
 
 def _feeders(
@@ -175,19 +188,12 @@ def _refused(stream: str, why: str) -> Failure:
     )
 
 
-def _outcome(
-    request: PublishRequest,
-    progress: Publishing,
-    feeders: Sequence[Feeder],
-    view: View,
-    lost: dict[str, int],
-    unacknowledged: int,
-    *,
-    stopped: bool,
-) -> PublishOutcome:
+def _say_streams(progress: Publishing, view: View) -> list[str]:
+    """Show what was sent of each stream; lines worth saying."""
     notes = []
-    streams = {stream: sent for stream, sent in progress.sent.items() if sent.messages}
-    for stream, sent in sorted(streams.items()):
+    for stream, sent in sorted(progress.sent.items()):
+        if not sent.messages:
+            continue
         view.event(
             {
                 "event": "published",
@@ -202,22 +208,27 @@ def _outcome(
             notes.append(
                 f"{stream}: {sent.clipped} samples beyond full scale were cut off; lower its gain"
             )
-    failed = sum(feeder.failed for feeder in feeders)
-    if unacknowledged:
-        notes.append(
-            f"{unacknowledged} messages were not acknowledged by {request.to}; they may be missing"
-            " there: publish again once the brokers answer"
-        )
-    status = 3 if failed or lost else 0
-    summary: Event = {
+    return notes
+
+
+def _missing(unacknowledged: int, to: str) -> list[str]:
+    if not unacknowledged:
+        return []
+    return [
+        f"{unacknowledged} messages were not acknowledged by {to}; they may be missing there:"
+        " publish again once the brokers answer"
+    ]
+
+
+def _summary(progress: Publishing, unacknowledged: int, refused: int, failed: int) -> Event:
+    return {
         "event": "summary",
-        "streams": len(streams),
+        "streams": sum(sent.messages > 0 for sent in progress.sent.values()),
         "messages": progress.messages,
         "acknowledged": progress.publisher.acknowledged(),
         "unacknowledged": unacknowledged,
-        "refused": sum(lost.values()),
+        "refused": refused,
         "audio_s": round(progress.audio_s, 4),
         "elapsed_s": round(progress.elapsed_s, 3),
         "sources_failed": failed,
     }
-    return PublishOutcome(summary, 1 if unacknowledged and not stopped else status, tuple(notes))

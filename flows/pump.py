@@ -89,7 +89,11 @@ class Pump:
     _until_s: float = float("inf")
 
     def run(self) -> int:
-        """Send everything; how many messages were not acknowledged.
+        """Send everything.
+
+        Returns:
+            How many messages were not acknowledged; what was read and could not be handed over
+            in time is among them.
 
         Raises:
             GrymError: the brokers will never take it.
@@ -103,7 +107,7 @@ class Pump:
         self._until_s = min(self._until_s, time.monotonic() + DRAIN_S)
         while self._goes_on(active) and not self.publisher.flush(NAP_S):
             continue
-        left = self.publisher.close(0.0)
+        left = self.publisher.close(0.0) + sum(feeder.waiting for feeder in active)
         self._show()
         return left
 

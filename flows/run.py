@@ -27,7 +27,7 @@ from connectors.sources import Sources, SourceSpec, check_divisible, parse_all, 
 from connectors.store import Store
 from flows import recovery
 from flows.announcing import Announcer, View, event_topic
-from flows.inputs import options_of
+from flows.inputs import check_stdin, options_of
 from flows.listen import listen
 from flows.settings import Settings
 from flows.signals import stopping
@@ -60,11 +60,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: the closing event, the exit status, and lines worth saying."""
+    """How a run ended: the closing event, the exit status, and lines worth saying.
+
+    ``told`` is False where whoever was shown events took no more: the closing one cannot be shown.
+    """
 
     summary: Event
     exit_status: int
     notes: tuple[str, ...] = ()
+    told: bool = True
 
 
 def run(
@@ -82,16 +86,25 @@ def run(
     specs = parse_all(request.sources)
     options = options_of(settings, start_ns=request.start_ns, share=request.share)
     check_divisible(specs, request.share)
+    check_stdin(settings, [spec.scheme for spec in specs])
     limits_of(settings)
     with ExitStack() as opened:
         opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
         models = load_models(settings, say)
-        events = event_topic(request.events_to, options.own["kafka"], windows=request.windows)
-        announce = Announcer(view, events)
+        announce = Announcer(view, stop.is_set)
         opened.callback(announce.close)
+        announce.tell_of(
+            event_topic(
+                request.events_to,
+                options.own["kafka"],
+                [spec.target for spec in specs if spec.scheme == "kafka"],
+                windows=request.windows,
+                state=announce.show,
+            )
+        )
         store = _store(settings, announce)
         opened.callback(store.close)
-        announce.letters = DeadLetters(store.folder / "dead-letters.jsonl")
+        announce.keep(DeadLetters(store.folder / "dead-letters.jsonl"))
         opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
         station = Station(
             settings, models, store, credit_for(settings), announce, announce.ledger, stop
@@ -106,7 +119,9 @@ def run(
                 recovery.opened(request.recovery, settings, streams, request.share)
             )
         outcome = _flow(station, specs, options, request, kept)
-        return replace(outcome, notes=(*outcome.notes, *announce.conclude(outcome.summary)))
+        notes = (*outcome.notes, *announce.conclude(outcome.summary))
+        status = outcome.exit_status or (3 if announce.lost else 0)
+        return replace(outcome, exit_status=status, notes=notes, told=announce.told)
 
 
 def _flow(

@@ -3,36 +3,24 @@
 It belongs to no group: where to go on is recorded by whoever listens, offset by offset.
 """
 
-import ssl
-import threading
 from functools import partial
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition, errors
-from kafka.net.compat import KafkaNetClient
+from kafka import KafkaConsumer, TopicPartition
 
-from connectors.kafka.driverlog import DriverLog, hidden
-from connectors.kafka.options import MIB, KafkaOptions, client_config
+from connectors.kafka.connecting import connected
+from connectors.kafka.options import MIB, KafkaOptions
 from connectors.kafka.record import Entry
-from connectors.kafka.unpack import Unpacked
+from connectors.kafka.unpack import Leading, Unpacked
 
 BOOTSTRAP_MS = 2_000
-GIVE_UP_S = 4.0
 METADATA_MS = 30_000
 """After which partitions that were added to a topic are known."""
 POLL_RECORDS = 512
 FETCH_BYTES = 16 * MIB
 
 
-class BrokersAway(Exception):  # noqa: N818  # a condition that passes
-    """No broker answers; says why, as far as the driver knows."""
-
-
-class BrokersRefused(Exception):  # noqa: N818  # named by what they do
-    """It will not work however often it is tried; says why."""
-
-
-def connected(servers: tuple[str, ...], options: KafkaOptions, client_id: str) -> Any:
+def consumer_of(servers: tuple[str, ...], options: KafkaOptions, client_id: str) -> Any:
     """A consumer that has reached a broker.
 
     Args:
@@ -41,69 +29,17 @@ def connected(servers: tuple[str, ...], options: KafkaOptions, client_id: str) -
         client_id: names its threads and its requests.
 
     Raises:
-        BrokersAway: within two seconds none answered.
-        BrokersRefused: the settings cannot be used.
+        BrokerAway: within two seconds none answered.
+        Refused: the settings cannot be used.
     """
-    log = DriverLog.installed()
-    check_files(options)
-    clients: list[Any] = []
 
-    def client(**config: Any) -> Any:
-        clients.append(KafkaNetClient(**config))
-        return clients[-1]
+    def build(config: dict[str, Any]) -> Any:
+        return KafkaConsumer(**config, **_config())
 
-    # 3.0.12 waits for ever for who accepts a connection and then says nothing, as a port without
-    # TLS does to who wants it; closing the client from outside makes it give up.
-    mute = threading.Event()
-
-    def give_up() -> None:
-        mute.set()
-        for left in clients:
-            left.close()
-
-    guard = threading.Timer(GIVE_UP_S, give_up)
-    guard.daemon = True
-    guard.start()
-    try:
-        consumer = KafkaConsumer(**_config(servers, options, client_id), kafka_client=client)
-    except Exception as error:
-        # What failed half-way leaves a thread behind that would try for ever.
-        for left in clients:
-            left.close()
-        said = hidden(words(error), options.secrets)
-        if isinstance(error, errors.KafkaError) and not isinstance(
-            error, errors.KafkaConfigurationError
-        ):
-            why = log.last(client_id, options.secrets)
-            if mute.is_set():
-                why = f"a connection without a word; is {options.security_protocol} what it speaks?"
-            raise BrokersAway(why or f"none within {BOOTSTRAP_MS / 1000:.0f} s") from None
-        raise BrokersRefused(said) from None
-    finally:
-        guard.cancel()
-    consumer._fetcher.PartitionRecords = partial(Unpacked, options.max_batch_bytes)
+    consumer = connected(servers, options, client_id, build, BOOTSTRAP_MS)
+    unpacked = partial(Unpacked, options.max_batch_bytes, leading=Leading())
+    consumer._fetcher.PartitionRecords = unpacked
     return consumer
-
-
-def check_files(options: KafkaOptions) -> None:
-    """Try the certificates before the driver does, which would only try again and again.
-
-    Raises:
-        BrokersRefused: one cannot be used.
-    """
-    if not options.security_protocol.endswith("SSL"):
-        return
-    named = f"ca_file {options.ca_file}"
-    try:
-        context = ssl.create_default_context(cafile=options.ca_file)
-        if options.cert_file:
-            named = f"cert_file {options.cert_file} with key_file {options.key_file}"
-            # Without a password it would ask for one on the terminal.
-            password = options.key_password or ""
-            context.load_cert_chain(options.cert_file, options.key_file, password)
-    except (OSError, ValueError) as error:
-        why = error.strerror or words(error) if isinstance(error, OSError) else words(error)
-        raise BrokersRefused(hidden(f"{named} cannot be used ({why})", options.secrets)) from None
 
 
 def polled(consumer: Any, timeout_ms: int) -> dict[TopicPartition, list[Entry]]:
@@ -120,16 +56,8 @@ def polled(consumer: Any, timeout_ms: int) -> dict[TopicPartition, list[Entry]]:
     return found
 
 
-def words(error: Exception) -> str:
-    """What an error says, in one line; its name where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _config(servers: tuple[str, ...], options: KafkaOptions, client_id: str) -> dict[str, Any]:
-    return client_config(options) | {
-        "client_id": client_id,
-        "bootstrap_servers": list(servers),
-        "bootstrap_timeout_ms": BOOTSTRAP_MS,
+def _config() -> dict[str, Any]:
+    return {
         "group_id": None,
         "enable_auto_commit": False,
         "auto_offset_reset": "none",

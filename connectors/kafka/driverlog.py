@@ -53,7 +53,7 @@ class DriverLog(logging.Handler):
 
 
 def hidden(text: str, secrets: tuple[str, ...]) -> str:
-    """A text without the secrets."""
-    for secret in secrets:
+    """A text without the secrets, of which one may begin another."""
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

@@ -22,7 +22,9 @@ LONGEST_KEY_BYTES: Final = 256
 WIDTH_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "flac": 0, "opus": 0}
 """Codec -> bytes of one sample; 0 where that is not fixed."""
 
-_KNOWN = frozenset(("v", "codec", "rate", "ch", "seq", "ts", "epoch", "traceparent", "end"))
+NAMES: Final = frozenset(("v", "codec", "rate", "ch", "seq", "ts", "epoch", "traceparent", "end"))
+"""Of the headers of this format; all others are somebody else's."""
+
 _MAX_INT64 = (1 << 63) - 1
 _LONGEST_NUMBER = 19
 _LONGEST_WORD = 64
@@ -60,11 +62,20 @@ class BadMessage(Exception):  # noqa: N818  # named by what it says
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the samples of a message are written; ``most_frames`` bounds what is decoded."""
+    """How the samples of a message are written.
+
+    Attributes:
+        codec: one of ``WIDTH_BYTES``.
+        rate_hz: sample rate.
+        channels: in a frame.
+        frame_bytes: of one sample of all channels; 0 where that is not fixed.
+        most_frames: bounds what is decoded.
+    """
 
     codec: str
     rate_hz: int
     channels: int
+    frame_bytes: int
     most_frames: int
 
 
@@ -114,7 +125,8 @@ def form_of(
     count = whole("ch", channels)
     if not 1 <= count <= MOST_CHANNELS:
         raise BadMessage("channels", f"header ch={count}, not 1-{MOST_CHANNELS}")
-    return Form(name, rate_hz, count, min(LONGEST_S * rate_hz, MOST_SAMPLES // count))
+    most_frames = min(LONGEST_S * rate_hz, MOST_SAMPLES // count)
+    return Form(name, rate_hz, count, WIDTH_BYTES[name] * count, most_frames)
 
 
 def whole(name: str, raw: bytes | None, *, signed: bool = False) -> int:
@@ -123,15 +135,14 @@ def whole(name: str, raw: bytes | None, *, signed: bool = False) -> int:
     Raises:
         BadMessage: ``header``: it is missing, or something else.
     """
-    if raw is not None:
-        negative = signed and raw[:1] == b"-"
-        digits = raw[1:] if negative else raw
-        if digits.isdigit() and len(digits) <= _LONGEST_NUMBER:
-            number = int(digits)
-            if number <= _MAX_INT64:
-                return -number if negative else number
     if raw is None:
         raise BadMessage("header", f"header {name} is missing")
+    negative = signed and raw.startswith(b"-")
+    digits = raw[1:] if negative else raw
+    if digits.isdigit() and len(digits) <= _LONGEST_NUMBER:
+        number = int(digits)
+        if number <= _MAX_INT64:
+            return -number if negative else number
     raise BadMessage("header", f"header {name}={shown(raw)} is not a whole number")
 
 
@@ -171,7 +182,7 @@ def check_repeated(headers: Headers) -> None:
     Raises:
         BadMessage: ``header``: one is.
     """
-    names = [name for name, _ in headers if name in _KNOWN]
+    names = [name for name, _ in headers if name in NAMES]
     for name in names:
         if names.count(name) > 1:
             raise BadMessage("header", f"header {name} is there more than once")

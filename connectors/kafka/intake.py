@@ -22,11 +22,11 @@ def open_feed(servers: tuple[str, ...], options: KafkaOptions, wish: Wish, clock
     with _turn:
         readers = _readers.setdefault((servers, options), [])
         for reader in readers:
-            if all(other.wish.topic != wish.topic for other in reader.feeds):
-                break
-        else:
-            reader = Reader(servers, options, clock)
-            readers.append(reader)
+            free = all(other.wish.topic != wish.topic for other in reader.feeds)
+            if free and reader.add(feed):
+                return feed
+        reader = Reader(servers, options, clock)
+        readers.append(reader)
         reader.add(feed)
     return feed
 

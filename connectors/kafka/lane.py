@@ -60,6 +60,15 @@ class Lane:
             self.end = max(self.end, self.read, offset)
 
     @property
+    def dry(self) -> bool:
+        """Nothing waits."""
+        return not self._entries
+
+    def peek(self) -> Entry | None:
+        """The entry that is next, or None; by the worker."""
+        return self._entries[0] if self._entries else None
+
+    @property
     def full(self) -> bool:
         """Nothing more may be fetched; by the reader."""
         return len(self._entries) >= self._messages or self._appended - self._taken >= self._size

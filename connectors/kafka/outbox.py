@@ -16,12 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from connectors.kafka.connecting import BrokerAway, Refused
 from connectors.kafka.options import DriverError, KafkaOptions
 from connectors.kafka.pending import Bounds, Outgoing, Pending, Settled
 from connectors.kafka.producing import (
-    BrokerAway,
     Link,
-    Refused,
     cause,
     ensure_topic,
     has_lost_state,

@@ -28,6 +28,11 @@ class Places:
         with self._turn:
             return self._owners.setdefault(stream, place)
 
+    def move(self, stream: str, place: Place) -> None:
+        """Who claimed it reads it elsewhere from now on."""
+        with self._turn:
+            self._owners[stream] = place
+
     def release(self, source: int) -> None:
         """A source has ended: its streams may come from elsewhere."""
         with self._turn:

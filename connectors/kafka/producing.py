@@ -9,16 +9,15 @@ Invariant: exactly one of ``acknowledged`` and ``failed`` is called for every re
 before ``abandon`` returned; what is raised is one line without a secret.
 """
 
-import os
 import re
-import threading
 from collections.abc import Callable
 from importlib import import_module
 from itertools import count
 from typing import Any, Final
 
-from connectors.kafka.driverlog import DriverLog, hidden
-from connectors.kafka.options import KafkaOptions, check_crc32c, client_config
+from connectors.kafka.connecting import BrokerAway, Refused, connected, words
+from connectors.kafka.driverlog import hidden
+from connectors.kafka.options import KafkaOptions
 
 BOOTSTRAP_MS: Final = 3_000
 REQUEST_MS: Final = 10_000
@@ -31,14 +30,6 @@ NEVER_MS: Final = (1 << 31) - 1
 _ENDS_S = 5.0
 _NUMBER = re.compile(r"^\[Error -?\d+\] ")
 _clients = count(1)
-
-
-class BrokerAway(Exception):  # noqa: N818  # named by what it says
-    """The brokers cannot be reached, or do not answer: one line; trying again may help."""
-
-
-class Refused(Exception):  # noqa: N818  # named by what it says
-    """The brokers will not have it, and trying again does not help: one line with the remedy."""
 
 
 class Link:
@@ -65,6 +56,7 @@ class Link:
         failed: Callable[[int, Exception], None],
     ) -> None:
         self._topic = topic
+        self._options = options
         self._errors = _driver().errors
         self._acknowledged = acknowledged
         self._failed = failed
@@ -94,13 +86,13 @@ class Link:
             BrokerAway: where the topic lies cannot be found out, or the producer has ended.
             Refused: it is larger than any request, or the topic cannot be.
         """
-        errors = self._errors
+        errors, options = self._errors, self._options
         try:
             future = self._producer.send(self._topic, key=key, value=value, headers=headers)
         except (errors.KafkaTimeoutError, errors.IllegalStateError) as error:
-            raise BrokerAway(_said(error)) from None
+            raise BrokerAway(cause(error, options)) from None
         except (errors.KafkaError, ValueError, TypeError) as error:
-            raise Refused(_said(error)) from None
+            raise Refused(cause(error, options)) from None
         future.add_callback(lambda _: self._acknowledged(number))
         future.add_errback(lambda error: self._end(number, error))
 
@@ -143,11 +135,11 @@ def ensure_topic(
     except errors.TopicAlreadyExistsError:
         return False
     except errors.RetriableError as error:
-        raise BrokerAway(_said(error)) from None
+        raise BrokerAway(cause(error, options)) from None
     except errors.KafkaError as error:
         raise Refused(
-            f"topic '{topic}' is missing and cannot be created ({_said(error)}); create it, or"
-            " grant the account the right to"
+            f"topic '{topic}' is missing and cannot be created ({cause(error, options)});"
+            " create it, or grant the account the right to"
         ) from None
     finally:
         admin.close()
@@ -198,64 +190,20 @@ def _driver() -> Any:
 def _connected(
     servers: tuple[str, ...], options: KafkaOptions, build: Callable[[dict[str, Any]], Any]
 ) -> Any:
-    check_crc32c()
-    _check_files(options)
-    log = DriverLog.installed()
-    driver = _driver()
-    own = client_config(options)
-    # its threads are named after the client: that tells whose a line in the log is
-    name = f"{own['client_id']}-{next(_clients)}"
-    made: list[Any] = []
-
-    def network(**config: Any) -> Any:
-        made.append(import_module("kafka.net.compat").KafkaNetClient(**config))
-        return made[-1]
-
-    def close() -> None:
-        for client in made:
-            client.close()
-
-    # a server that never answers the first bytes of TLS is waited for without end, and a client
-    # that was not made leaves its thread and its sockets behind (kafka-python 3.0.12)
-    watchdog = threading.Timer(BOOTSTRAP_MS / 1000 + 1, close)
-    watchdog.daemon = True
-    watchdog.start()
+    name = f"grym-out-{next(_clients):04d}"
     try:
-        return build(
-            own
-            | {
-                "client_id": name,
-                "kafka_client": network,
-                "bootstrap_servers": list(servers),
-                "bootstrap_timeout_ms": BOOTSTRAP_MS,
-                "request_timeout_ms": REQUEST_MS,
-            }
+        return connected(
+            servers,
+            options,
+            name,
+            lambda config: build(config | {"request_timeout_ms": REQUEST_MS}),
+            BOOTSTRAP_MS,
         )
-    except Exception as error:
-        close()
-        if isinstance(error, driver.errors.RetriableError):
-            why = log.last(name, options.secrets)
-            at = ", ".join(servers)
-            raise BrokerAway(f"no broker answers at {at}{f' ({why})' if why else ''}") from None
-        if isinstance(error, driver.errors.KafkaError | OSError | ValueError):
-            raise Refused(cause(error, options)) from None
-        raise
-    finally:
-        watchdog.cancel()
-
-
-def _check_files(options: KafkaOptions) -> None:
-    """The driver would try again and again, and say "no such file" without naming it."""
-    for name in ("ca_file", "cert_file", "key_file"):
-        path = getattr(options, name)
-        if path is not None and not os.access(path, os.R_OK):
-            raise Refused(
-                f"setting kafka.{name} = '{path}': there is no such file, or it may not be read"
-            )
+    except BrokerAway as away:
+        raise BrokerAway(f"no broker answers at {', '.join(servers)} ({away})") from None
 
 
 def _said(error: Exception) -> str:
     """What the driver says, in one line: its name where it says nothing, never a whole request."""
-    text = " ".join(str(error).split()).partition(": Request '")[0]
-    text = _NUMBER.sub("", text).removesuffix(": None")
+    text = _NUMBER.sub("", words(error).partition(": Request '")[0]).removesuffix(": None")
     return text or type(error).__name__

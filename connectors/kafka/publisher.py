@@ -43,7 +43,7 @@ class Publisher:
         self._lost = lost
         self._turn = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._held: tuple[AudioMessage, Outgoing] | None = None
+        self._held: dict[str, tuple[AudioMessage, Outgoing]] = {}
         bounds = Bounds(most_bytes=most_bytes)
         self._outbox = Outbox(destination, bounds, self._settled, state)
 
@@ -68,13 +68,14 @@ class Publisher:
         Raises:
             ValueError: it cannot be written in the codec.
         """
-        if self._held is None or self._held[0] is not message:
-            key, value, headers = encode(message, self._codec)
-            self._held = (message, Outgoing(key, value, headers, message.stream))
-        if not self._outbox.offer(self._held[1]):
-            return False
-        self._held = None
-        return True
+        held, record = self._held.get(message.stream, (None, None))
+        if record is None or held is not message:
+            record = Outgoing(*encode(message, self._codec), message.stream)
+        if self._outbox.offer(record):
+            self._held.pop(message.stream, None)
+            return True
+        self._held[message.stream] = (message, record)  # encoded once, however often it is asked
+        return False
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until a message would be taken, or nothing ever will be."""

@@ -11,12 +11,14 @@ raises what nobody expected is replaced by a new one that goes on at the same of
 
 import itertools
 import threading
+from contextlib import suppress
 from typing import Any
 
 from kafka import TopicPartition, errors
 
 from connectors.chunks import Clock
-from connectors.kafka.consuming import BrokersAway, BrokersRefused, connected, polled, words
+from connectors.kafka.connecting import BrokerAway, Refused, words
+from connectors.kafka.consuming import consumer_of, polled
 from connectors.kafka.driverlog import DriverLog, hidden
 from connectors.kafka.feed import Feed
 from connectors.kafka.lane import Lane
@@ -36,6 +38,11 @@ AWAY_NS = 20_000_000_000
 
 _numbers = itertools.count(1)
 
+_WHERE = {
+    "earliest": "from the first message",
+    "latest": "from the next message on (?from=earliest for all)",
+}
+
 
 class Reader:
     """Reads topics of one set of brokers.
@@ -51,6 +58,8 @@ class Reader:
         self._options = options
         self._now = clock.steady_ns
         self._client_id = f"grym-in-{next(_numbers):04d}"
+        self._turn = threading.Lock()
+        self._dead = False
         self._feeds: tuple[Feed, ...] = ()
         self._lanes: dict[TopicPartition, tuple[Feed, Lane]] = {}
         self._stop = threading.Event()
@@ -66,15 +75,25 @@ class Reader:
         """Whom it reads for."""
         return self._feeds
 
-    def add(self, feed: Feed) -> None:
-        """Read for this feed, too; its topic is read for no other here."""
-        self._feeds = (*self._feeds, feed)
-        if not self._thread.is_alive():
-            self._thread.start()
+    def add(self, feed: Feed) -> bool:
+        """Read for this feed, too; its topic is read for no other here.
+
+        Returns:
+            False where the brokers refused: this reader reads no more, another may.
+        """
+        with self._turn:
+            if self._dead:
+                return False
+            begins = not self._feeds and not self._thread.is_alive()
+            self._feeds = (*self._feeds, feed)
+            if begins:
+                self._thread.start()
+        return True
 
     def remove(self, feed: Feed) -> None:
         """Read for this feed no more; the others go on."""
-        self._feeds = tuple(other for other in self._feeds if other is not feed)
+        with self._turn:
+            self._feeds = tuple(other for other in self._feeds if other is not feed)
 
     def stop(self) -> None:
         """End the thread; waits for it a second at most."""
@@ -87,25 +106,31 @@ class Reader:
         while not self._stop.is_set():
             consumer = None
             try:
-                consumer = connected(self._servers, self._options, self._client_id)
+                consumer = consumer_of(self._servers, self._options, self._client_id)
                 self._lanes = {}
                 self._serve(consumer)
-            except BrokersRefused as error:
+            except Refused as error:
                 self._fail_all(str(error))
                 return
-            except BrokersAway as error:
+            except BrokerAway as error:
                 self._lose(str(error))
             except Exception as error:  # whatever it is, a new consumer goes on
                 self._lose(log.last(self._client_id) or words(error))
                 self._stop.wait(1.0)
             finally:
                 if consumer is not None:
-                    consumer.close(autocommit=False, timeout_ms=500)
+                    with suppress(Exception):  # the thread outlives it, whatever it says
+                        consumer.close(autocommit=False, timeout_ms=500)
 
     def _serve(self, consumer: Any) -> None:
         while not self._stop.is_set():
             self._look_after(consumer)
             paused = self._regulate(consumer)
+            if paused and paused == len(self._lanes):
+                # Nothing can come; to poll all the same would wake the driver's thread each time.
+                self._stop.wait(POLL_PAUSED_MS / 1_000)
+                self._watch(consumer, heard=False)
+                continue
             try:
                 found = polled(consumer, POLL_PAUSED_MS if paused else POLL_MS)
             except errors.OffsetOutOfRangeError as error:
@@ -123,7 +148,7 @@ class Reader:
             for place, (_, lane) in self._lanes.items():
                 if place in found or lane.end < 0:
                     lane.ends(consumer.highwater(place))
-            self._watch(consumer, bool(found))
+            self._watch(consumer, heard=bool(found))
 
     def _look_after(self, consumer: Any) -> None:
         """Feeds that came or went, topics that were missing, partitions that are new."""
@@ -168,7 +193,8 @@ class Reader:
             return
         if feed.sought_ns is None:
             feed.sought_ns = self._now()
-            feed.say("connecting", self._said(f"topic '{wish.topic}' does not exist; waiting"))
+            wait = f"waiting {self._options.topic_wait_s:g} s for it"
+            feed.say("connecting", self._said(f"topic '{wish.topic}' does not exist; {wait}"))
         elif self._now() - feed.sought_ns > self._options.topic_wait_s * 1e9:
             feed.fail(
                 "unknown_topic",
@@ -179,7 +205,7 @@ class Reader:
     def _open(self, feed: Feed, offsets: dict[int, int], partitions: set[int]) -> None:
         wish, options = feed.wish, self._options
         if not offsets:
-            share = f"{wish.share.index} of {wish.share.count}"
+            share = f"{wish.share.index + 1} of {wish.share.count}"
             detail = f"share {share} holds none of the {len(partitions)} partitions of it"
             feed.say("live", self._said(f"topic '{wish.topic}': {detail}; nothing to hear"))
             return
@@ -187,7 +213,9 @@ class Reader:
             partition: Lane(partition, offset, options.queue_messages, options.queue_bytes)
             for partition, offset in offsets.items()
         }
-        feed.say("live", self._said(f"topic '{wish.topic}', {len(offsets)} partitions"))
+        where = _WHERE.get(str(wish.start), "from the time given")
+        begin = "where it was left" if wish.resumed else where
+        feed.say("live", self._said(f"topic '{wish.topic}', partitions: {len(offsets)}, {begin}"))
 
     def _grow(self, consumer: Any, feed: Feed) -> None:
         """Partitions that the topic was given since: they are read from their first record."""
@@ -198,9 +226,9 @@ class Reader:
             p: Lane(p, 0, options.queue_messages, options.queue_bytes) for p in new
         }
 
-    def _regulate(self, consumer: Any) -> bool:
-        """Pause what is full, go on with what has room; whether any is paused."""
-        any_paused = False
+    def _regulate(self, consumer: Any) -> int:
+        """Pause what is full, go on with what has room; how many are paused."""
+        paused = 0
         for place, (_, lane) in self._lanes.items():
             if lane.paused:
                 if lane.roomy:
@@ -209,10 +237,10 @@ class Reader:
             elif lane.full:
                 consumer.pause(place)
                 lane.paused = True
-            any_paused = any_paused or lane.paused
-        return any_paused
+            paused += lane.paused
+        return paused
 
-    def _watch(self, consumer: Any, heard: bool) -> None:
+    def _watch(self, consumer: Any, *, heard: bool) -> None:
         now = self._now()
         if heard:
             self._heard_ns = now
@@ -228,7 +256,7 @@ class Reader:
         except errors.KafkaError as error:
             self._lose(words(error))
             if self._away_ns is not None and self._now() - self._away_ns > AWAY_NS:
-                raise BrokersAway(words(error)) from None
+                raise BrokerAway(words(error)) from None
             return
         self._back()
         for place, end in ends.items():
@@ -261,6 +289,8 @@ class Reader:
                 feed.say("live", self._said(f"the brokers answer again, after {away_s:.1f} s"))
 
     def _fail_all(self, why: str) -> None:
+        with self._turn:  # who comes later takes another reader
+            self._dead = True
         for feed in self._feeds:
             feed.fail("refused", self._said(why), "check the settings of kafka")
 

@@ -2,16 +2,18 @@
 
 Each partition goes on at the smaller of where it stood and the marks of its streams; what lies
 between belongs to the streams that have a mark there, and to them alone. A stream whose mark lies
-further back than ``REPLAY_MESSAGES`` is not read again: it starts afresh, and that is said.
+further back than ``REPLAY_MESSAGES`` is not read again: it begins afresh where it is met again,
+which is told. Mostly it was silent meanwhile; only reading all of that could tell.
 
 Invariant: the answers depend on the resume state alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from connectors.chunks import Resume, Share, State
 from connectors.kafka.keyed import streams_of
+from connectors.kafka.moving import Moves
 from connectors.kafka.options import Channels
 
 VERSION: Final = 1
@@ -33,6 +35,7 @@ class Resuming:
         fresh: partition -> offset from which on every message counts.
         places: stream -> the partition it comes from.
         resumed: partitions were known to an earlier run.
+        moves: of streams from one partition to another.
 
     Raises:
         ValueError: ``resume`` is of another version, or of another share.
@@ -46,6 +49,7 @@ class Resuming:
         self._share = share
         self.fresh = {int(p): int(offset) for p, offset in state.get("partitions", {}).items()}
         self.resumed = bool(self.fresh)
+        self.moves = Moves(state, self.fresh)
         marks = resume.marks if resume is not None else {}
         self._marks = {one: mark for one, mark in marks.items() if self._in_reach(mark)}
         self._stale = {one: self._behind(mark) for one, mark in marks.items()}
@@ -58,15 +62,27 @@ class Resuming:
         for mark in self._marks.values():
             partition = mark["partition"]
             self.seek[partition] = min(self.seek[partition], mark["offset"])
-        self.places = {stream: marks[names[0]]["partition"] for stream, names in self._made.items()}
+        later = self.moves.later
+        self.places = {
+            stream: min((marks[one]["partition"] for one in names), key=lambda p: later.get(p, 0))
+            for stream, names in self._made.items()
+        }
+        for stream, partition in self.places.items():
+            after = self.moves.after(stream, partition)
+            if after is not None and after[0] in self.fresh and self.marks_of(stream):
+                self.seek[after[0]] = min(self.seek[after[0]], after[1])
 
     def marks_of(self, stream: str) -> Mapping[str, State]:
         """The marks of the streams that are made of one key."""
         names = self._made.get(stream, ())
         return {name: self._marks[name] for name in names if name in self._marks}
 
+    def names_of(self, stream: str) -> Sequence[str]:
+        """The streams that an earlier run made of one key."""
+        return self._made.get(stream, ())
+
     def stale(self, stream: str) -> Iterable[tuple[str, int]]:
-        """Streams made of one key that start afresh, and how many messages are left out."""
+        """Streams made of one key that begin afresh, and how many messages back they ended."""
         names = self._made.get(stream, ())
         return [(name, self._stale[name]) for name in names if name in self._stale]
 
@@ -77,6 +93,7 @@ class Resuming:
             "version": VERSION,
             "share": [self._share.index, self._share.count],
             "partitions": {str(p): at for p, at in sorted(known.items())},
+            **self.moves.snapshot(),
         }
 
     def _check(self, name: str, share: Share, state: State) -> None:
@@ -85,8 +102,8 @@ class Resuming:
         index, count = state.get("share", (share.index, share.count))
         if (index, count) != (share.index, share.count):
             raise ValueError(
-                f"{name}: the recovery folder belongs to share {index} of {count} of the topic,"
-                f" not {share.index} of {share.count}; use the same shares, or a new folder"
+                f"{name}: the recovery folder belongs to share {index + 1} of {count} of the topic,"
+                f" not {share.index + 1} of {share.count}; use the same shares, or a new folder"
             )
 
     def _behind(self, mark: State) -> int:

@@ -15,7 +15,7 @@ from connectors.kafka.hearing import Hearing
 from connectors.kafka.lane import Lane
 from connectors.kafka.options import DriverError, KafkaOptions, check_crc32c
 from connectors.kafka.resuming import Resuming
-from operators.records import Failure
+from operators.records import Failure, SourceState
 
 __all__ = ["Topic", "derived_name"]
 
@@ -44,6 +44,7 @@ class Topic:
 
     live: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
+    ends: ClassVar[bool] = False
     divides: ClassVar[bool] = True
 
     def __init__(self, name: str, target: str, options: ReadOptions, resume: Resume | None) -> None:
@@ -57,6 +58,7 @@ class Topic:
         self._feed: Feed | None = None
         self._leave: Callable[[Feed], None] = lambda _: None
         self._turn = 0
+        self._partitions = 0
         self._lag_ns = 0
         self._caught_up = False
         self._wait_ns = 0
@@ -95,7 +97,7 @@ class Topic:
     @property
     def counts(self) -> Mapping[str, int]:
         """What was left out or noticed so far, by reason."""
-        return self._hearing.counts
+        return self._hearing.count()
 
     def next(self) -> list[RawItem]:
         """The messages that are ready, up to 32 or 3 ms, each partition in its turn."""
@@ -111,10 +113,12 @@ class Topic:
         now_ns = steady_ns()
         items: list[RawItem] = list(feed.listen())
         taken = self._drain(items, now_ns)
-        self._hearing.expire(now_ns, items)
+        self._hearing.expire(now_ns, feed.lanes, items)
         if now_ns >= self._lag_ns:
             self._lag_ns = now_ns + LAG_EVERY_NS
             self._watch_lag(feed)
+            if said := self._hearing.report(now_ns):
+                items.append(SourceState(self._name, feed.condition or "live", said))
         self._wait_ns = 0 if taken else IDLE_NS
         if feed.failed and not taken:
             items += feed.listen()
@@ -171,13 +175,20 @@ class Topic:
     def _drain(self, items: list[RawItem], now_ns: int) -> int:
         lanes = self._lanes()
         count = len(lanes)
+        if count != self._partitions:
+            self._partitions = count
+            self._hearing.moves.meet(lane.partition for lane in lanes)
         taken, dry = 0, 0
         steady_ns, hear = self._options.clock.steady_ns, self._hearing.hear
+        later = self._hearing.moves.later
         while dry < count and taken < MOST_MESSAGES:
             self._turn = (self._turn + 1) % count
             lane = lanes[self._turn]
             before = taken
+            joined_later = lane.partition in later
             for _ in range(min(BURST, MOST_MESSAGES - taken)):
+                if joined_later and self._waits(lane, now_ns):
+                    break
                 entry = lane.take()
                 if entry is None:
                     break
@@ -187,6 +198,15 @@ class Topic:
             if steady_ns() - now_ns > BUDGET_NS:
                 break
         return taken
+
+    def _waits(self, lane: Lane, now_ns: int) -> bool:
+        """Whether a partition that joined later begins with what has to wait for another."""
+        entry, feed = lane.peek(), self._feed
+        return (
+            entry is not None
+            and feed is not None
+            and self._hearing.waits(lane.partition, entry, feed.lanes, now_ns)
+        )
 
     def _watch_lag(self, feed: Feed) -> None:
         """Say when a source that had caught up falls behind, and when it caught up again."""

@@ -21,8 +21,7 @@ than ``LONGEST_S`` of audio does. It knows no broker and keeps no state of a str
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ from numpy.typing import NDArray
 from connectors.kafka.compressed import Undecodable, compress, decompress
 from connectors.kafka.headers import (
     LONGEST_S,
-    WIDTH_BYTES,
     BadMessage,
     Form,
     Headers,
@@ -53,12 +51,12 @@ LIMIT_BYTES: Final = 4 << 20
 _INT16 = np.dtype("<i2")
 _FLOAT32 = np.dtype("<f4")
 _SCALE = np.float32(32_768)
-_UNSCALE = np.float32(1 / 32_768)
+_UNSCALE = np.array(1 / 32_768, np.float32)
+"""An array, which a product takes as it is: a number is made into one each time."""
 
 
-@dataclass(frozen=True, slots=True)
-class AudioMessage:
-    """One message of a stream.
+class AudioMessage(NamedTuple):
+    """One message of a stream; a tuple, as a frozen dataclass takes three times as long to make.
 
     Attributes:
         stream: id of the stream: the key.
@@ -122,7 +120,7 @@ def decode(
             )
         else:
             samples = _SAMPLES[form.codec](value, form)
-        samples.flags.writeable = False
+        samples.setflags(write=False)
         return AudioMessage(stream, form.rate_hz, samples, seq, ts_ns, epoch, traceparent, end)
     except BadMessage as bad:
         bad.stream, bad.seq = whose(key, headers)
@@ -169,8 +167,10 @@ def count_clipped(samples: Floats) -> int:
 
 
 def _pcm16(value: bytes, form: Form) -> Floats:
-    frames = _frames(value, form)
-    samples: Floats = np.frombuffer(value, _INT16).reshape(frames, form.channels) * _UNSCALE
+    shape = (_frames(value, form), form.channels)
+    # Converting first and multiplying in place takes less than one product of both types.
+    samples: Floats = np.ndarray(shape, _INT16, value).astype(np.float32)
+    np.multiply(samples, _UNSCALE, samples)
     return samples
 
 
@@ -180,11 +180,10 @@ def _pcm_float(value: bytes, form: Form) -> Floats:
 
 
 def _frames(value: bytes, form: Form) -> int:
-    frame_bytes = WIDTH_BYTES[form.codec] * form.channels
-    size = len(value)
-    if size % frame_bytes:
-        raise BadMessage("length", f"{size} bytes are no multiple of a frame of {frame_bytes}")
-    frames = size // frame_bytes
+    frames, rest = divmod(len(value), form.frame_bytes)
+    if rest:
+        detail = f"{len(value)} bytes are no multiple of a frame of {form.frame_bytes}"
+        raise BadMessage("length", detail)
     if frames > form.most_frames:
         raise BadMessage("too_long", f"{frames} frames are more than {LONGEST_S} s of audio")
     return frames

@@ -7,8 +7,14 @@ is counted in samples and the count is slewed towards the wall clock as slowly a
 clock (at most 500 ppm, D. Mills, RFC 5905, section 11.3). The median of a second decides: one
 late callback, however late, moves nothing.
 
-Invariant: time never moves against the count by more than 500 ppm, unless it is off by more than
-``RESYNC_NS``: then ``hear`` says where the block belongs, and counting starts there anew.
+A clock that was set on is followed. One that was set back is not, nor is one that falls behind a
+device that is too fast: live audio would have to be placed where other audio was heard, and be
+left out. Then samples are counted on and their time stays ahead of the clock by what it was set
+back, until the clock is set on again or a gap in the audio lets it catch up.
+
+Invariant: time never moves against the count by more than 500 ppm, unless the clock is later by
+more than ``RESYNC_NS``: then ``hear`` says where the block belongs, and counting starts there
+anew. It never moves back to before the end of what was captured.
 """
 
 from collections import deque
@@ -51,9 +57,11 @@ class Anchor:
         rate_hz: nominal sample rate.
         index: position of the first sample of a block ...
         start_ns: ... and its event time.
+        behind_ns: by how much the wall clock lies behind it and is not followed.
     """
 
-    def __init__(self, rate_hz: int, index: int, start_ns: int) -> None:
+    def __init__(self, rate_hz: int, index: int, start_ns: int, behind_ns: int = 0) -> None:
+        self.behind_ns = behind_ns
         self._rate_hz = rate_hz
         self._start = self._heard = index
         self._start_ns = start_ns
@@ -62,11 +70,20 @@ class Anchor:
 
     def at(self, index: int) -> int:
         """Event time (ns) of a position."""
-        return self._counted(index) + self._offset_ns
+        return self.counted(index) + self._offset_ns
 
-    def place(self, index: int) -> int:
-        """Event time of a position, from which the samples are counted from now on."""
-        self._start_ns = self.at(index)
+    def counted(self, index: int) -> int:
+        """Event time of a position by the samples since the last placing alone."""
+        return self._start_ns + (index - self._start) * NS // self._rate_hz
+
+    def place(self, index: int, least_ns: int = 0) -> int:
+        """Event time of a position, from which the samples are counted from now on.
+
+        Args:
+            index: the position.
+            least_ns: it lies no earlier than this: there other audio ends.
+        """
+        self._start_ns = max(self.at(index), least_ns)
         self._start = self._heard = index
         self._offset_ns = 0
         self._recent.clear()
@@ -80,28 +97,38 @@ class Anchor:
             measured_ns: when that was captured, see ``captured_ns``.
 
         Returns:
-            None where counting still holds; otherwise how many nanoseconds this block begins
-            later than counted since the last placing: ``at(index)`` is its new place.
+            None where counting still holds. More than 0: so many nanoseconds later than counted
+            since the last placing this block begins, and ``at(index)`` is its new place. Less
+            than 0: the clock fell behind by so much more; counting goes on (``behind_ns``).
         """
         passed = index - self._heard
         self._heard = index
-        self._recent.append(measured_ns - self._counted(index))
+        self._recent.append(measured_ns - self.counted(index))
         if len(self._recent) < RECENT:
             return None
         median_ns = sorted(self._recent)[RECENT // 2]
-        error_ns = median_ns - self._offset_ns
+        error_ns = median_ns + self.behind_ns - self._offset_ns
         if abs(error_ns) > RESYNC_NS:
-            self._offset_ns = median_ns
+            self._offset_ns += error_ns
         else:
             self._offset_ns += self._slewed(error_ns, passed)
-        if abs(self._offset_ns) <= RESYNC_NS:
+        return self._moved(index) if abs(self._offset_ns) > RESYNC_NS else None
+
+    def _moved(self, index: int) -> int | None:
+        """What a difference beyond the limit means, see ``hear``."""
+        moved_ns = self._offset_ns
+        if moved_ns < 0:
+            self.behind_ns -= moved_ns
+            self._offset_ns = 0
+            return moved_ns
+        caught_up_ns = min(moved_ns, self.behind_ns)
+        self.behind_ns -= caught_up_ns
+        self._offset_ns -= caught_up_ns
+        if self._offset_ns <= RESYNC_NS:
             return None
         moved_ns = self._offset_ns
         self.place(index)
         return moved_ns
-
-    def _counted(self, index: int) -> int:
-        return self._start_ns + (index - self._start) * NS // self._rate_hz
 
     def _slewed(self, error_ns: int, passed: int) -> int:
         most_ns = passed * (NS // 1_000_000 * SLEW_PPM) // self._rate_hz

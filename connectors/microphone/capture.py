@@ -4,7 +4,8 @@ No lock, no log, no arithmetic that could be done later: what takes long here lo
 buffer drops the oldest block when it is full; each block knows its position, so that whoever
 takes the next one sees exactly how much is missing.
 
-Invariant: positions count every sample that the device delivered, kept or dropped.
+Invariant: positions count every sample that the device delivered, kept or dropped, and overflows
+every loss before it was delivered.
 """
 
 from collections import deque
@@ -44,7 +45,8 @@ class Block(NamedTuple):
         samples: samples a channel.
         wall_ns: when the callback was called.
         age_s: how long before that the first sample was captured, if PortAudio is to be believed.
-        overflow: audio was lost just before or within it.
+        overflows: blocks of the take so far, this one included, just before or within which audio
+            was lost. A count, so that dropping a block hides none.
     """
 
     take: Take
@@ -53,7 +55,7 @@ class Block(NamedTuple):
     samples: int
     wall_ns: int
     age_s: float
-    overflow: bool
+    overflows: int
 
 
 class Capture:
@@ -73,6 +75,7 @@ class Capture:
         self._ended = ended
         self._take: Take | None = None
         self._position = 0
+        self._overflows = 0
 
     @property
     def heard(self) -> bool:
@@ -84,6 +87,7 @@ class Capture:
         take = self._take
         if take is None:
             return
+        self._overflows += bool(status.input_overflow)
         self._buffer.append(
             Block(
                 take,
@@ -92,7 +96,7 @@ class Capture:
                 samples,
                 self._clock.wall_ns(),
                 times.currentTime - times.inputBufferAdcTime,
-                status.input_overflow,
+                self._overflows,
             )
         )
         self._position += samples

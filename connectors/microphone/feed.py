@@ -81,6 +81,14 @@ class Feed:
         """It is lost, and time to look for it."""
         return self.phase == "lost" and self._clock.steady_ns() >= self._retry_ns
 
+    def leave(self) -> None:
+        """Nobody listens any more: what is captured from now on is dropped; returns at once."""
+        self.leaves = True
+        capture = self._capture
+        if capture is not None:
+            capture.cut()
+        self.blocks.clear()
+
     def open(self, sound: PortAudio) -> None:
         """Open the device for the first time; what cannot be opened now has failed."""
         try:
@@ -123,14 +131,17 @@ class Feed:
 
     def release(self) -> None:
         """Close the device; may wait for a sound server that does not answer."""
-        if self._capture is not None:
-            self._capture.cut()
-        if self._stream is not None:
-            self._stream.close()
+        capture, stream = self._capture, self._stream
         self._capture = self._stream = None
+        if capture is not None:
+            capture.cut()
+        if stream is not None:
+            stream.close()
 
     def put_off(self, obstacle: str) -> None:
         """It cannot be taken back now: look again later."""
+        if self.phase == "failed":
+            return
         delay_s = self.options.retry_s * 2 ** min(self._attempts, 30)
         self._retry_ns = self._clock.steady_ns() + round(
             min(delay_s, self.options.retry_most_s) * NS

@@ -28,6 +28,7 @@ class Microphone:
 
     live: ClassVar[bool] = True
     resumes: ClassVar[bool] = False
+    ends: ClassVar[bool] = False
     divides: ClassVar[bool] = False
 
     def __init__(self, name: str, target: str, options: ReadOptions, resume: Resume | None) -> None:
@@ -42,12 +43,16 @@ class Microphone:
         self._feed = Feed(
             *(name, target, meant, options.of("mic", MicOptions), options.clock), SUPERVISOR.wake
         )
-        self._placing = Placing(name, target, meant.channel)
+        heard_ns = resume.positions.get(name, 0) if resume else 0
+        self._placing = Placing(name, target, meant.channel, heard_ns)
         self._opened = False
         self._done = False
 
     def next(self) -> list[RawItem]:
-        """What was captured since, at most a second of it, and how the device is doing."""
+        """What was captured since, at most a second of it, and how the device is doing.
+
+        Once the device has failed, what was captured before it did comes first.
+        """
         if self._done:
             return []
         if not self._opened:
@@ -67,7 +72,7 @@ class Microphone:
 
     @property
     def wait_ns(self) -> int:
-        """0 while blocks wait."""
+        """0 while captured audio waits."""
         return 0 if self._feed.blocks else _ASK_AGAIN_NS
 
     @property
@@ -85,16 +90,17 @@ class Microphone:
         return {"version": VERSION}
 
     def close(self) -> None:
-        """Release the device, within a second or so."""
+        """Have the device released, which nobody waits for; what was not asked for is dropped."""
         self._done = True
         if self._opened:
             self._opened = False
             SUPERVISOR.remove(self._feed)
-        self._feed.blocks.clear()
 
     def _news(self) -> list[RawItem]:
         items: list[RawItem] = []
         while self._feed.news:
+            if self._feed.blocks and getattr(self._feed.news[0], "fatal_source", False):
+                break
             item = self._feed.news.popleft()
             items.append(item)
             self._done = self._done or getattr(item, "fatal_source", False)

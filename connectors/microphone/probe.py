@@ -27,6 +27,9 @@ class Probe:
 
     Args:
         wanted: each microphone and the sample rate it is captured at (0: the device's own).
+
+    Raises:
+        OSError: this machine starts no further process now.
     """
 
     def __init__(self, wanted: Sequence[tuple[Target, int]]) -> None:
@@ -44,7 +47,10 @@ class Probe:
         )
 
     def answer(self) -> list[str] | None:
-        """What is in the way of each microphone ("": nothing); None while nobody knows yet."""
+        """What is in the way of each microphone ("": nothing); None while nobody knows yet.
+
+        A child that ended without an answer, or with one that cannot be, has heard nothing.
+        """
         if self._child.poll() is None:
             if time.monotonic() < self._deadline_s:
                 return None
@@ -53,6 +59,8 @@ class Probe:
         try:
             answer = json.loads(said)
         except ValueError:
+            answer = None
+        if not isinstance(answer, list) or len(answer) != self._count:
             return [_SILENT] * self._count
         return [str(line) for line in answer]
 

@@ -5,7 +5,8 @@ every open stream: so whoever takes one microphone back has to open all. It is a
 thread that calls PortAudio, which may wait seconds for a sound server; nobody waits with it.
 
 Invariant: while another microphone is heard PortAudio is started anew only after a child process
-could open the lost one; the others then lose the time it takes to open them, and say so.
+could open the lost one; the others then lose the time it takes to open them, and say so. Nobody
+waits for a device to be released but a process that ends, and that for a second at most.
 """
 
 import atexit
@@ -51,19 +52,21 @@ class Supervisor:
                 atexit.register(self._release_all)
         self.wake()
 
-    def remove(self, *feeds: Feed) -> None:
-        """Release devices; waits a second at most, they may be released later."""
+    def remove(self, feed: Feed) -> None:
+        """Have a device released soon; returns at once."""
+        feed.leave()
+        self.wake()
+
+    def _release_all(self) -> None:
+        """The process ends: wait for every device, a second at most, those being released too."""
+        with self._turn:
+            feeds = list(self._feeds)
         for feed in feeds:
-            feed.leaves = True
+            feed.leave()
         self.wake()
         deadline_s = time.monotonic() + CLOSE_S
         for feed in feeds:
             feed.closed.wait(max(0.0, deadline_s - time.monotonic()))
-
-    def _release_all(self) -> None:
-        with self._turn:
-            feeds = list(self._feeds)
-        self.remove(*feeds)
 
     def _run(self) -> None:
         while self._tend():
@@ -76,10 +79,13 @@ class Supervisor:
             feeds = list(self._feeds)
         staying = [feed for feed in feeds if not feed.leaves]
         leaving = [feed for feed in feeds if feed.leaves]
-        self._guarded(partial(self._let_go, leaving, last=not staying), [])
+        self._let_go(leaving, last=not staying)
         for feed in staying:
             self._guarded(partial(self._look_after, feed), [feed])
-        self._guarded(partial(self._take_back, staying), staying)
+        if self._probe is not None:
+            self._guarded(partial(self._heed, self._probe, staying), self._probed)
+        elif due := [feed for feed in staying if feed.due]:
+            self._guarded(partial(self._take_back, staying, due), due)
         with self._turn:
             if self._feeds:
                 return True
@@ -104,54 +110,55 @@ class Supervisor:
 
     def _let_go(self, leaving: list[Feed], *, last: bool) -> None:
         for feed in leaving:
-            feed.release()
+            self._guarded(feed.release, [])
         if last:
             if self._probe is not None:
-                self._probe.close()
+                self._guarded(self._probe.close, [])
                 self._probe = None
-            self._sound.stop()
+            self._guarded(self._sound.stop, [])
         with self._turn:
             self._feeds = [feed for feed in self._feeds if feed not in leaving]
         for feed in leaving:
             feed.closed.set()
 
-    def _take_back(self, feeds: list[Feed]) -> None:
-        if self._probe is not None:
-            self._heed(self._probe, feeds)
-            return
-        due = [feed for feed in feeds if feed.due]
-        if not due:
-            return
+    def _take_back(self, feeds: list[Feed], due: list[Feed]) -> None:
         for feed in due:
             feed.release()  # the child could not open a device that we still hold
-        if any(feed.heard for feed in feeds):
-            self._probed = due
-            self._probe = Probe([(feed.target, feed.options.rate_hz) for feed in due])
-        else:
+        if not any(feed.heard for feed in feeds):
             self._start_anew(feeds, due)
+            return
+        try:
+            self._probe = Probe([(feed.target, feed.options.rate_hz) for feed in due])
+            self._probed = due
+        except OSError as error:  # this machine is out of processes, memory or descriptors
+            for feed in due:
+                feed.put_off(f"it cannot be looked for ({error.strerror or error})")
 
     def _heed(self, probe: Probe, feeds: list[Feed]) -> None:
+        self._probe = None  # should this fail, it is not asked for ever
         answers = probe.answer()
         if answers is None:
+            self._probe = probe
             return
-        self._probe = None
         back = []
         for feed, obstacle in zip(self._probed, answers, strict=True):
             if obstacle:
                 feed.put_off(obstacle)
-            elif not feed.leaves:
+            elif feed in feeds:
                 back.append(feed)
         if back:
             self._start_anew(feeds, back)
 
     def _start_anew(self, feeds: list[Feed], back: list[Feed]) -> None:
+        """Every step is about one microphone: what fails with it ends no other."""
         names = ", ".join(feed.source for feed in back)
+        why = f"the sound system was started anew to take back {names}"
         opened = [feed for feed in feeds if feed.phase != "failed"]
         for feed in opened:
-            feed.interrupt(f"the sound system was started anew to take back {names}")
-        self._sound.stop()
+            self._guarded(partial(feed.interrupt, why), [feed])
+        self._guarded(self._sound.stop, [])
         for feed in opened:
-            feed.reopen(self._sound)
+            self._guarded(partial(feed.reopen, self._sound), [feed])
 
 
 SUPERVISOR = Supervisor()

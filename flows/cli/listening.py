@@ -1,5 +1,6 @@
 """``grym listen`` and ``grym demo``: hear something, show what was found."""
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -24,7 +25,7 @@ from flows.cli.options import (
     start_ns_of,
 )
 from flows.errors import GrymError, UsageError
-from flows.run import Request, run
+from flows.run import Outcome, Request, run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,7 +60,7 @@ def demo(
         show.patterns_found(console, heard)
         show.relations_found(console, heard)
         show.what_next(console, heard, settings, seed, out)
-    _close(console, view, heard.outcome.summary, heard.outcome.notes)
+    _close(console, view, heard.outcome)
     raise typer.Exit(heard.outcome.exit_status)
 
 
@@ -134,7 +135,7 @@ def listen(
             progress=shown.follow,
         )
         outcome = run(settings, request, view, shown.say, stop)
-    _close(console, view, outcome.summary, outcome.notes)
+    _close(console, view, outcome)
     raise typer.Exit(outcome.exit_status)
 
 
@@ -146,18 +147,15 @@ def _view(
     return ReadableLines(console, windows=windows, quiet=quiet)
 
 
-def _close(
-    console: Console,
-    view: JsonLines | ReadableLines,
-    summary: dict[str, object],
-    notes: tuple[str, ...],
-) -> None:
-    for note in notes:
+def _close(console: Console, view: JsonLines | ReadableLines, outcome: Outcome) -> None:
+    for note in outcome.notes:
         Console(stderr=True).print(note, highlight=False, soft_wrap=True)
+    if not outcome.told:  # a thread waits for stdout, which a tidy exit would wait for, too
+        os._exit(outcome.exit_status)
     if isinstance(view, ReadableLines):
-        show.summary(console, summary)
+        show.summary(console, outcome.summary)
         return
-    view.event(summary)
+    view.event(outcome.summary)
     if view.lost is not None:
         raise GrymError(f"stdout takes nothing more: {view.lost.strerror}; make room there")
 
@@ -167,7 +165,7 @@ def _share(process: int | None, of: int | None) -> Share:
         return Share()
     if process is None or of is None or process > of:
         raise UsageError(
-            f"--process {process} --of {of}: expected both, and I from 1 to N, as in --process 1"
-            " --of 2"
+            f"--process {process or '(none)'} --of {of or '(none)'}: expected both, and I from 1 to"
+            " N, as in --process 1 --of 2"
         )
     return Share(process - 1, of)

@@ -183,6 +183,9 @@ def summary(console: Console, figures: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     for reason, count in figures["reasons"].items():
-        console.print(f"{count} windows {reason}", highlight=False)
+        stage, _, word = reason.partition(": ")
+        of_source = stage not in ("shed", "dead")
+        said = f"{stage} failures: {word}, {count}" if of_source else f"{count} windows {reason}"
+        console.print(said, highlight=False)
     if figures["sources_failed"]:
         console.print(f"[red]{figures['sources_failed']} sources failed[/]", highlight=False)

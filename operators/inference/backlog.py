@@ -30,7 +30,8 @@ class Entry:
         number: position in the order of submission.
         window: what waits for the model; None once decided.
         results: what became of it; empty until decided.
-        opened: it came in as an open window, and counts as one when it goes out.
+        opened: it came in as an open window that holds credit (those of live streams hold none,
+            or they would stop the sources that can wait), and gives it back when it goes out.
         live: may be shed.
         since_ns: epoch nanoseconds of its submission.
     """
@@ -70,7 +71,7 @@ class Backlog:
 
     @property
     def open_windows(self) -> int:
-        """Open windows that came in and have not gone out."""
+        """Open windows of replayable streams that came in and have not gone out."""
         return self._open
 
     @property
@@ -96,7 +97,7 @@ class Backlog:
         elif item.gate != "open":
             self._enter(None, (verdict(item, self._space, item.gate),), opened=False)
         else:
-            self._enter(item, (), opened=True, live=live, since_ns=since_ns)
+            self._enter(item, (), opened=not live, live=live, since_ns=since_ns)
             while len(self._live) > self._capacity:
                 oldest = self._live.popleft()
                 shed = verdict(oldest.window, self._space, "shed", "queue_full")
@@ -127,7 +128,7 @@ class Backlog:
         entry.window = None
 
     def release(self) -> tuple[list[Result], int]:
-        """What can go out now, in order, and how many open windows are among it."""
+        """What can go out now, in order, and how much credit comes back with it."""
         out: list[Result] = []
         opened = 0
         while self.ready:

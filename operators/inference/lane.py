@@ -44,7 +44,7 @@ class Inference:
         model: the model; called from one thread at a time.
         config: bounds.
         is_live: whether a stream's windows may be shed; replayable sources wait for credit.
-        on_done: told, on the caller's thread, how many open windows have gone out.
+        on_done: told, on the caller's thread, how much credit was given back.
         utc: epoch seconds, for the breaker and for spans.
         clock: monotonic seconds, for durations and deadlines.
     """
@@ -81,7 +81,7 @@ class Inference:
 
     @property
     def open_windows(self) -> int:
-        """Open windows that came in and have not gone out: the credit they hold."""
+        """Open windows that came in and have not gone out and hold credit (live ones do not)."""
         return self._dispatch.backlog.open_windows
 
     @property

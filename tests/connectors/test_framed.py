@@ -27,6 +27,7 @@ class Scripted:
 
     live: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
+    ends: ClassVar[bool] = True
     divides: ClassVar[bool] = False
     batches: list[list[RawItem]]
     endless: bool = False
@@ -62,6 +63,7 @@ class Scripted:
 
 class Microphone(Scripted):
     live: ClassVar[bool] = True
+    ends: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
 
 
@@ -129,6 +131,50 @@ def test_a_stream_that_ended_may_go_on_and_is_concluded_once() -> None:
     assert sum(isinstance(item, Frame) and item.last for item in once) == 1
 
 
+def test_an_end_and_what_follows_it_in_one_batch_are_told_apart() -> None:
+    batch: list[RawItem] = [chunk("a", 0), Break("a", over=True)]
+    batch += [chunk("a", number, joined=number > 9) for number in range(9, 12)]
+    items = everything(reader(Scripted([batch])))
+    assert sum(isinstance(item, SourceState) for item in items) == 1
+    ends = [item.index for item in items if isinstance(item, Frame) and item.last]
+    assert ends == [4_410, 12 * 4_410]
+
+
+def test_an_end_before_any_audio_says_nothing_of_when_the_stream_began() -> None:
+    source = Microphone([[Break("a", over=True)], [chunk("a", 9, joined=False)]], endless=True)
+    frames = [item for _ in range(3) for item in reader(source).next() if isinstance(item, Frame)]
+    assert [(frame.index, frame.origin_ns, frame.last) for frame in frames] == [
+        (0, 900 * MS, False)
+    ]  # fmt: skip
+    assert not Framed(Microphone([]), "mic", "", ReadOptions()).conclude()  # type: ignore[arg-type]
+
+
+def test_what_was_captured_is_heard_out_when_the_run_is_stopped() -> None:
+    made = reader(Microphone([[chunk("a", number)] for number in range(4)], endless=True))
+    made._ask([])
+    frames = [item for item in made.conclude() if isinstance(item, Frame)]
+    assert [frame.index for frame in frames if not frame.last] == [4_410 * n for n in range(4)]
+
+
+def test_what_is_left_unheard_when_a_run_is_stopped_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(framed, "MOST_ASKED", 2)
+    made = reader(Microphone([[chunk("a", number)] for number in range(4)], endless=True))
+    failures = [item for item in made.conclude() if isinstance(item, Failure)]
+    assert [failure.reason for failure in failures] == ["stopped"]
+
+
+def test_only_what_was_heard_to_its_end_is_finished() -> None:
+    heard, nothing = reader(Scripted([[chunk("a", 0)]])), reader(Scripted([]))
+    lost, broken = reader(Microphone([[chunk("a", 0)]])), reader(Scripted([[chunk("a", 0)]]))
+    for made in (heard, nothing, lost):
+        everything(made)
+    broken.next()
+    assert not broken.give_up()  # it had ended already
+    assert [made.finished for made in (heard, nothing, lost, broken)] == [True, False, False, False]
+
+
 def test_at_the_speed_of_sound_a_frame_comes_when_it_would_have_ended() -> None:
     time = Time()
     source = Scripted([[chunk("a", number)] for number in range(3)])
@@ -167,10 +213,12 @@ def test_a_stream_of_two_sources_is_left_out_and_said() -> None:
     assert {item.stream for item in items if isinstance(item, Frame)} == {"b"}
 
 
-def test_there_is_a_bound_on_streams_and_it_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_bound_on_streams_and_each_left_out_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(framed, "MOST_STREAMS", 2)
     items = everything(reader(Scripted([[chunk(name, 0) for name in "abcd"]])))
-    assert [item.reason for item in items if isinstance(item, Failure)] == ["too_many_streams"]
+    assert [item.reason for item in items if isinstance(item, Failure)] == ["too_many_streams"] * 2
     assert {item.stream for item in items if isinstance(item, Frame)} == {"a", "b"}
 
 

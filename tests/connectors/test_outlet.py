@@ -48,6 +48,27 @@ def test_whoever_takes_nothing_holds_nobody_up_and_what_is_shed_is_counted() -> 
     assert outlet.room
 
 
+def test_who_is_in_a_hurry_does_not_wait_for_whoever_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("connectors.outlet.HURRY_S", 0.1)
+    goes, taken = threading.Event(), threading.Event()
+
+    def tell(record: object) -> None:
+        taken.set()
+        goes.wait(30)
+
+    outlet = Outlet(tell)
+    for number in range(3):
+        outlet.put(number)
+    assert taken.wait(30)
+    assert not outlet.close(lambda: True)
+    assert outlet.shed == 3
+    outlet.put("late")
+    assert outlet.shed == 4
+    goes.set()
+
+
 def test_what_raises_is_logged_and_the_next_is_told(caplog: pytest.LogCaptureFixture) -> None:
     told: list[object] = []
 

@@ -27,6 +27,7 @@ class Scripted:
     live: ClassVar[bool] = False
     lag_s: ClassVar[float | None] = None
     done: bool = False
+    finished: bool = False
     batches: list[list[Item] | Exception] = field(default_factory=list)
     wait_ns: int = 0
     position: int = 22_050
@@ -41,6 +42,9 @@ class Scripted:
 
     def conclude(self) -> list[Item]:
         return [frame(20, last=True)] if self.live else []
+
+    def give_up(self) -> list[Item]:
+        return [frame(20, last=True)]
 
     def snapshot(self) -> State:
         return {"left": len(self.batches)}
@@ -82,9 +86,10 @@ def test_it_never_sleeps_beyond_twenty_milliseconds(wait_ms: int, awake_ms: int)
 
 
 def test_after_the_last_frame_there_is_nothing_in_this_run_or_the_next() -> None:
-    reader = Scripted(batches=[[frame(0), frame(10, last=True)]], done=True)
+    reader = Scripted(batches=[[frame(0), frame(10, last=True)]], done=True, finished=True)
     part = partition(reader)
     assert len(part.next_batch()) == 2
+    part.close()
     assert reader.closed == 1
     with pytest.raises(StopIteration):
         part.next_batch()
@@ -119,24 +124,42 @@ def test_stopping_concludes_what_no_later_run_can_go_on_with(
     assert not part.snapshot()["done"]
 
 
-@pytest.mark.parametrize("reader", [Scripted(batches=[OSError("disk\nfell out")]), OSError("disk")])
-def test_a_reader_that_breaks_is_a_failure_and_the_end_of_its_stream(reader: object) -> None:
+@pytest.mark.parametrize(
+    ("reader", "ends"), [(Scripted(batches=[OSError("disk\nfell out")]), 1), (OSError("disk"), 0)]
+)
+def test_a_reader_that_breaks_is_a_failure_and_the_end_of_its_streams(
+    reader: object, ends: int
+) -> None:
     part = partition(reader)
-    failure, end = part.next_batch()
+    failure, *rest = part.next_batch()
     assert isinstance(failure, Failure)
     assert failure.fatal_source
     assert "OSError: disk" in failure.detail
     assert "\n" not in failure.detail
-    assert isinstance(end, Frame)
-    assert end.last
-    assert end.origin_ns == 5
+    assert [isinstance(item, Frame) and item.last for item in rest] == [True] * ends
     with pytest.raises(StopIteration):
         part.next_batch()
-    assert part.snapshot()["done"]
+
+
+def test_a_source_that_failed_is_tried_again_by_a_later_run() -> None:
+    part = partition(Scripted(batches=[[]], done=True))
+    part.next_batch()
+    state = part.snapshot()
+    assert not state["done"]
+    assert partition(Scripted(batches=[[frame(0)]]), state=state).next_batch()
+
+
+def test_even_a_reader_that_cannot_say_its_end_is_one_failure() -> None:
+    class Broken(Scripted):
+        def give_up(self) -> list[Item]:
+            raise RuntimeError("again")
+
+    (failure,) = partition(Broken(batches=[OSError("disk")])).next_batch()
+    assert isinstance(failure, Failure)
 
 
 def test_a_resume_state_of_another_version_is_a_failure() -> None:
-    failure, _ = partition(Scripted(), state={"version": 9}).next_batch()
+    (failure,) = partition(Scripted(), state={"version": 9}).next_batch()
     assert isinstance(failure, Failure)
     assert "version 9" in failure.detail
     assert "new recovery folder" in failure.remedy

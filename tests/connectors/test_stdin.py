@@ -110,6 +110,25 @@ def test_every_sample_of_a_pipe_is_delivered_with_its_time(
         at += len(chunk.samples)
 
 
+def test_when_stopped_everything_that_was_read_is_returned_before_nothing_is(
+    eventually: Eventually,
+) -> None:
+    samples = noise(5 * 16_000)
+    reading, writing = os.pipe()
+    stdin = source(StdinOptions(16_000, 1, "s16le", reading))
+    assert stdin.next() == []
+    assert stdin._pcm is not None
+    waiting = stdin._pcm._pipe._queue.queue
+    threading.Thread(target=os.write, args=(writing, pcm(samples))).start()
+    assert eventually(lambda: sum(map(len, list(waiting))) == 2 * len(samples))
+    items = []
+    while more := stdin.next():
+        items += more
+    assert np.array_equal(audio(items), samples)
+    stdin.close()
+    shut(reading, writing)
+
+
 def test_a_call_returns_a_second_of_audio_at_most() -> None:
     fd = written(pcm(noise(80_000)))
     stdin = source(StdinOptions(8_000, 1, "s16le", fd))

@@ -25,7 +25,12 @@ def sound(count: int, channels: int = 1) -> Floats:
 
 
 def chunk(
-    samples: Floats, at_s: float = 0.0, *, rate_hz: int = 16_000, joined: bool = False, mark: int = 0
+    samples: Floats,
+    at_s: float = 0.0,
+    *,
+    rate_hz: int = 16_000,
+    joined: bool = False,
+    mark: int = 0,
 ) -> Chunk:
     start_ns = ORIGIN_NS + round(at_s * 1e9)
     return Chunk("s", rate_hz, samples, start_ns, joined, {"offset": mark})

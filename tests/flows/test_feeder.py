@@ -20,13 +20,14 @@ class Scripted:
     """A source that returns what it was given, a list a call."""
 
     live: ClassVar[bool] = False
-    resumes: ClassVar[bool] = False
+    ends: ClassVar[bool] = True
     divides: ClassVar[bool] = False
     turns: deque[list[RawItem] | Exception] = field(default_factory=deque)
     wait_ns: int = 5_000_000
     total_s: float | None = None
     lag_s: float | None = None
     endless: bool = False
+    resumes: bool = False
 
     def next(self) -> list[RawItem]:
         turn = self.turns.popleft() if self.turns else []
@@ -66,7 +67,11 @@ class Desk:
     def feeder(self, *turns: list[RawItem] | Exception, name: str = "mic", **more: bool) -> Feeder:
         return Feeder(
             name,
-            Scripted(deque(turns), endless=more.pop("endless", False)),
+            Scripted(
+                deque(turns),
+                endless=more.pop("endless", False),
+                resumes=more.pop("resumes", False),
+            ),
             self.send,
             self.shown.append,
             clips=True,
@@ -142,6 +147,62 @@ def test_when_stopped_what_was_read_and_the_end_are_due_at_once(desk: Desk) -> N
     feeder.stop()
     desk.run(feeder)
     assert [len(each.samples) for each in desk.messages] == [400, 400, 50, 0]
+
+
+def test_when_stopped_what_the_source_has_captured_is_sent_as_well(desk: Desk) -> None:
+    turns = [[chunk()], [chunk(joined=True)], [chunk(50, joined=True)]]
+    feeder = desk.feeder(*turns, endless=True)
+    feeder.step()
+    feeder.stop()
+    assert feeder.waiting == 4
+    desk.run(feeder)
+    assert [len(each.samples) for each in desk.messages] == [400, 400, 50, 0]
+    assert feeder.waiting == 0
+    assert desk.shown == []
+
+
+def test_what_can_be_read_again_or_was_never_opened_is_not_read_when_stopped(desk: Desk) -> None:
+    again = desk.feeder([chunk()], [chunk(joined=True)], resumes=True)
+    again.step()
+    again.stop()
+    unopened = desk.feeder([chunk(stream="pi")], name="pi")
+    unopened.stop()
+    for feeder in (again, unopened):
+        desk.run(feeder)
+    assert [(each.stream, len(each.samples)) for each in desk.messages] == [
+        ("mic", 400),
+        ("mic", 0),
+    ]
+
+
+def test_when_more_waits_than_is_read_at_a_stop_it_is_said(desk: Desk) -> None:
+    feeder = desk.feeder(*[[chunk(joined=True)] for _ in range(30)])
+    feeder.step()
+    feeder.stop()
+    desk.run(feeder)
+    assert len(desk.messages) == 22
+    assert desk.failures() == [("mic", "stopped")]
+    assert not feeder.failed
+
+
+def test_a_source_that_raises_when_it_is_stopped_is_given_up_and_its_streams_end(
+    desk: Desk,
+) -> None:
+    feeder = desk.feeder([chunk(100)], RuntimeError("no reason"))
+    feeder.step()
+    feeder.stop()
+    desk.run(feeder)
+    assert desk.failures() == [("mic", "error")]
+    assert [each.end for each in desk.messages] == [False, True]
+
+
+def test_messages_of_a_stream_that_cannot_be_sent_wait_for_nothing(desk: Desk) -> None:
+    feeder = desk.feeder([chunk(800, "unsendable")], endless=True)
+    feeder.step()
+    assert feeder.waiting == 2
+    feeder.step()
+    feeder.stop()
+    assert feeder.waiting == 0
 
 
 def test_a_gap_that_the_source_tells_is_a_gap_in_the_numbers(desk: Desk) -> None:

@@ -187,7 +187,7 @@ def test_stopping_while_no_broker_answers_ends_in_time_and_says_what_is_missing(
     wav = str(tmp_path / "in" / "mono.wav")
     request = PublishRequest([wav], f"kafka://127.0.0.1:{free_port()}/{topic}")
     outcome = publish(load(), request, view, stop)
-    assert outcome.exit_status == 0
+    assert outcome.exit_status == 1
     assert "17 messages were not acknowledged" in outcome.notes[0]
     assert outcome.summary["unacknowledged"] == 17
 

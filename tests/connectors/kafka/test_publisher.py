@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from connectors.kafka import producing
+from connectors.kafka import publisher as publisher_module
+from connectors.kafka.connecting import Refused
 from connectors.kafka.driverlog import DriverLog
 from connectors.kafka.options import KafkaOptions
 from connectors.kafka.outbox import Destination, Outbox
 from connectors.kafka.pending import Bounds, Outgoing
 from connectors.kafka.publisher import Publisher
-from connectors.kafka.wire import AudioMessage, decode
+from connectors.kafka.wire import AudioMessage, Codec, decode, encode
 from operators.records import SourceState
 from tests.plugins.brokers import Broker, free_port
 from tests.plugins.reading import read_topic
@@ -131,6 +133,29 @@ def test_when_too_much_is_under_way_a_message_has_to_wait_and_none_is_dropped(
     assert waited
     assert publisher.flush(20)
     assert numbers(read_topic(tansu, topic, 200), "a") == list(range(200))
+
+
+def test_messages_that_wait_in_turn_are_encoded_once_each(
+    topic: str, publishing: Callable[..., Publisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+
+    def noted(message: AudioMessage, codec: Codec) -> Any:
+        encoded.append(f"{message.stream}{message.seq}")
+        return encode(message, codec)
+
+    monkeypatch.setattr(publisher_module, "encode", noted)
+    publisher = publishing(f"127.0.0.1:{free_port()}", topic, most_bytes=4_000, codec="flac")
+    assert publisher.send(audio("a", 0, 16_000))
+    waiting = [audio(stream, 1, 16_000) for stream in ("a", "b", "c")]
+    while publisher.send(waiting[0]):
+        waiting[0] = audio("a", waiting[0].seq + 1, 16_000)
+    del encoded[:-1]
+    for _ in range(3):
+        assert [publisher.send(each) for each in waiting] == [False] * 3
+    assert encoded == [f"a{waiting[0].seq}", "b1", "c1"]
+    assert not publisher.send(audio("b", 1, 16_000))
+    assert encoded[3:] == ["b1"]
 
 
 def test_a_restart_that_lost_everything_makes_a_new_producer_that_goes_on(
@@ -298,5 +323,5 @@ def test_a_missing_topic_is_created_once_and_left_as_it_is_afterwards(
 def test_a_topic_that_may_not_be_created_is_refused_with_the_remedy(
     noida: Broker, topic: str
 ) -> None:
-    with pytest.raises(producing.Refused, match=r"InvalidPartitions.*; create it"):
+    with pytest.raises(Refused, match=r"InvalidPartitions.*; create it"):
         producing.ensure_topic((noida.address,), topic, KafkaOptions(), -5)

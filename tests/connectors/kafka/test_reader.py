@@ -7,7 +7,7 @@ import pytest
 from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition, errors
 
 from connectors.chunks import Resume
-from connectors.kafka import consuming, reader
+from connectors.kafka import consuming, intake, reader
 from connectors.kafka.feed import Feed, Wish
 from connectors.kafka.lane import Lane
 from connectors.kafka.misplaced import truncated
@@ -294,6 +294,36 @@ def test_partitions_that_a_topic_is_given_later_are_heard_from_their_start(
     later.flush()
     ear.hear(2)
     assert ear.chunks[1].mark["partition"] == 2
+    later.audio("a", 1, 2)
+    later.flush()
+    ear.hear(3)
+    assert (ear.chunks[2].mark["partition"], ear.chunks[2].joined) == (2, True)
+    assert not ear.of(Failure)
+
+
+def test_a_second_source_on_brokers_that_refused_is_told_the_reason_too(tansu, listen) -> None:
+    own = {"security_protocol": "SSL", "ca_file": "/nowhere/ca.pem"}
+    for name in ("one", "two"):
+        ear = listen(f"kafka://{tansu}/{name}", own=own)
+        ear.until(lambda ear=ear: ear.topic.done)
+        (failure,) = ear.of(Failure)
+        assert (failure.reason, failure.fatal_source) == ("refused", True)
+
+
+def test_a_reader_that_was_refused_takes_nobody_up_though_its_thread_still_runs(
+    tansu, listen
+) -> None:
+    first = listen(f"kafka://{tansu}/one")
+    first.topic.next()
+    dying = next(one for each in intake._readers.values() for one in each if one.feeds)
+    dying._fail_all("as if they had refused")
+    assert dying._thread.is_alive()
+    before = intake.reader_count()
+    second = listen(f"kafka://{tansu}/two")
+    second.topic.next()
+    assert intake.reader_count() == before + 1
+    second.until(lambda: second.topic.done)
+    assert second.of(Failure)[0].reason == "unknown_topic"
 
 
 class Seeks:

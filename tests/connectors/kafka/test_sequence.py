@@ -75,7 +75,7 @@ def test_what_comes_twice_or_late_is_dropped_and_counted() -> None:
     sequence: Sequence = Sequence()
     steps = run([sent(0), sent(1), sent(1), sent(0), sent(3), sent(3), sent(2), sent(4)], sequence)
     assert [step.sent.seq for step in steps] == [0, 1, 2, 3, 4]
-    assert sequence.late == 3
+    assert (sequence.repeated, sequence.late, sequence.rivals) == (3, 0, 0)
 
 
 def test_a_new_epoch_begins_at_once_and_does_not_join() -> None:
@@ -129,7 +129,7 @@ def test_numbers_that_begin_anew_without_an_epoch_are_believed_after_a_few() -> 
     sequence: Sequence = Sequence()
     steps = run([*before, *again], sequence)
     assert told(steps)[2:] == [("", 0, False), *[("", seq, True) for seq in (1, 2, 3, 4)]]
-    assert sequence.late == 0
+    assert sequence.dropped == 0
 
 
 def test_a_crazy_number_does_not_silence_a_stream() -> None:
@@ -143,7 +143,7 @@ def test_what_is_sent_again_is_never_taken_for_new_numbers() -> None:
     sequence: Sequence = Sequence()
     run([sent(seq) for seq in range(20)], sequence)
     assert run([sent(seq) for seq in range(10)], sequence) == []
-    assert sequence.late == 10
+    assert sequence.repeated == 10
 
 
 def test_two_producers_under_one_key_do_not_take_turns() -> None:
@@ -205,7 +205,7 @@ def test_whatever_comes_each_epochs_numbers_ascend_and_all_is_accounted_for(stor
             steps += sequence.take(sent(seq, epoch, place=place, time=time), place)
     steps += sequence.finish()
     released = [step for step in steps if isinstance(step, Released)]
-    assert len(released) + sequence.late == taken
+    assert len(released) + sequence.dropped == taken
     assert len({step.sent.place for step in released}) == len(released)
     last = None
     for step in steps:
@@ -229,8 +229,54 @@ def test_read_again_from_a_place_the_rest_is_the_same(order: list[int], cut: int
     steps = run(messages, sequence) + sequence.finish()
     released = [step for step in steps if isinstance(step, Released)]
     at = released[min(cut, len(released) - 1)]
-    again: Sequence = Sequence(at.sent.epoch, at.sent.seq, at.before)
+    again: Sequence = Sequence(
+        at.sent.epoch, at.sent.seq, at.before, at.before_next, at.sent.time_ns
+    )
     second = run(messages[at.place :], again) + again.finish()
     rest = [step for step in second if isinstance(step, Released)]
     assert rest[0].sent == at.sent
     assert (rest[0].place, rest[0].before) == (at.place, at.before)
+
+
+def test_numbers_that_begin_anew_after_a_resume_are_believed_as_without_one() -> None:
+    again = [sent(seq, "", time=600 + seq) for seq in range(6)]
+    for resumed in (Sequence("", 100), Sequence("", 100, time_ns=599)):
+        assert [step.sent.seq for step in run(again, resumed)] == list(range(6))
+        assert resumed.dropped == 0
+    repeated: Sequence = Sequence("", 100, time_ns=605)
+    assert run(again, repeated) == []
+    assert repeated.repeated == 6
+
+
+def test_what_is_dropped_is_told_apart() -> None:
+    sequence: Sequence = Sequence()
+    run([sent(0), sent(3), sent(4), sent(5), sent(6), sent(7)], sequence)
+    run([sent(1), sent(2), sent(6)], sequence)
+    assert (sequence.late, sequence.repeated, sequence.rivals) == (2, 1, 0)
+
+
+def test_new_messages_of_an_epoch_that_was_left_are_rivals_and_old_ones_repeated() -> None:
+    old = [sent(seq, "a", time=seq) for seq in range(40)]
+    new = [sent(seq, "b", time=20 + seq) for seq in range(20)]
+    sequence: Sequence = Sequence()
+    run(old[:20], sequence)
+    run([one for pair in zip(new, old[20:], strict=True) for one in pair], sequence)
+    assert (sequence.before, sequence.before_next) == ("a", 20)
+    assert sequence.rivals + len(sequence._again) == 20
+    run([sent(3, "a", time=3), sent(20, "b", time=60)], sequence)
+    assert (sequence.rivals, sequence.repeated) == (20, 1)
+
+
+def test_senders_without_an_epoch_that_share_a_key_are_rivals() -> None:
+    sequence: Sequence = Sequence()
+    one = [sent(500 + seq, "", time=10 * seq) for seq in range(10)]
+    other = [sent(seq, "", time=10 * seq + 5) for seq in range(10)]
+    run([each for pair in zip(one, other, strict=True) for each in pair], sequence)
+    assert sequence.rivals == 9
+
+
+def test_an_epoch_that_is_taken_up_again_is_counted() -> None:
+    sequence: Sequence = Sequence()
+    for turn in range(4):
+        run([sent(4 * turn + at, "ab"[turn % 2], time=4 * turn + at) for at in range(4)], sequence)
+    assert sequence.returns == 2

@@ -1,5 +1,6 @@
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import TopicPartition
@@ -7,7 +8,7 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c
 
 from connectors.kafka.record import Record, Unreadable
-from connectors.kafka.unpack import Unpacked
+from connectors.kafka.unpack import Leading, Unpacked
 
 PLACE = TopicPartition("t", 0)
 LIMIT = 1 << 20
@@ -146,3 +147,51 @@ def test_one_flipped_byte_never_ends_the_reading(at: int, to: int) -> None:
     data[at] = to
     entries, _ = read(data + some(2, base=5))
     assert [entry.value for entry in entries[-2:]] == [b"v0", b"v1"]
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(["v", "codec", "rate", "seq", "other", "x" * 70]),
+        st.none() | st.sampled_from([b"", b"1", b"16000", b"y" * 200]) | st.binary(max_size=3),
+    ),
+    max_size=6,
+)
+
+
+@given(st.lists(HEADERS, min_size=1, max_size=12), st.integers(0, 3))
+def test_headers_are_read_as_written_whatever_those_of_the_records_before(
+    written: list[list[tuple[str, bytes | None]]], same: int
+) -> None:
+    leading = Leading()
+    first = written[0][:same]
+    sent = [first + headers for headers in written]
+    for half in (sent, sent[::-1]):
+        data = batch(*((b"k", b"v", headers) for headers in half))
+        part = Unpacked(LIMIT, 0, PLACE, MemoryRecords(bytes(data)), leading=leading)
+        assert [entry.headers for entry in part.take(1_000)] == half
+
+
+def test_headers_that_end_too_soon_are_not_taken_from_the_record_before() -> None:
+    same = [("v", b"1"), ("codec", b"pcm_s16le"), ("rate", b"16000")]
+    records = [(b"k", b"%d" % index, [*same, ("seq", b"%d" % index)]) for index in range(4)]
+    data = batch(*records)
+    at = data.rindex(b"\x08\x02v")  # the last record says four headers: now it says one
+    data[at] = 0x02
+    entries, after = read(signed(data))
+    assert [type(entry) for entry in entries] == [Record] * 3 + [Unreadable]
+    assert after == 4
+
+
+def test_what_was_cut_off_is_never_taken_for_the_beginning_of_whole_headers() -> None:
+    leading = Leading()
+    whole = b"\x02a\x0a12345"
+    for _ in range(3):
+        with pytest.raises(ValueError, match="too soon"):
+            leading.read(whole[:-2], 0, 1)
+    assert leading.read(whole + b"xx", 0, 1) == ([("a", b"12345")], len(whole))
+
+
+def test_headers_of_any_length_are_read_though_long_ones_are_not_kept() -> None:
+    long = [("a", b"x" * 10_000), ("b", b"1")]
+    entries, _ = read(batch(*((b"k", b"v", long) for _ in range(3))))
+    assert [entry.headers for entry in entries] == [long] * 3

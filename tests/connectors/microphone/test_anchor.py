@@ -56,23 +56,67 @@ def test_callbacks_that_come_late_for_half_a_second_move_nothing(
 
 
 @settings(deadline=None)
-@given(step_ns=st.integers(RESYNC_NS + 1, 10**17), sign=st.sampled_from((-1, 1)))
-def test_a_clock_that_steps_is_followed_within_a_second_and_once(step_ns: int, sign: int) -> None:
+@given(step_ns=st.integers(RESYNC_NS + 1, 10**17))
+def test_a_clock_set_on_is_followed_within_a_second_and_once(step_ns: int) -> None:
     anchor = Anchor(RATE_HZ, 0, START_NS)
     moved = []
     for k in range(1, 60):
-        true_ns = START_NS + k * NS // 10 + (sign * step_ns if k >= 20 else 0)
+        true_ns = START_NS + k * NS // 10 + (step_ns if k >= 20 else 0)
         moved_ns = anchor.hear(k * BLOCK, true_ns)
         if moved_ns is not None:
             moved.append((k, moved_ns))
             assert anchor.at(k * BLOCK) == true_ns
     ((when, by_ns),) = moved
     assert 20 <= when < 20 + RECENT
-    assert by_ns == sign * step_ns
+    assert by_ns == step_ns
+
+
+def hear_steps(steps_ns: list[int]) -> tuple[Anchor, list[int]]:
+    """Three seconds of each state of the clock; what moved, and time checked to be counted."""
+    anchor = Anchor(RATE_HZ, 0, START_NS)
+    moved = []
+    for k in range(1, 30 * len(steps_ns)):
+        moved_ns = anchor.hear(k * BLOCK, START_NS + k * NS // 10 + steps_ns[k // 30])
+        if moved_ns is not None:
+            moved.append(moved_ns)
+    return anchor, moved
+
+
+@settings(deadline=None)
+@given(step_ns=st.integers(RESYNC_NS + 1, 10**17), again_ns=st.integers(RESYNC_NS + 1, 10**17))
+def test_a_clock_set_back_is_told_once_each_time_and_counting_goes_on(
+    step_ns: int, again_ns: int
+) -> None:
+    anchor, moved = hear_steps([0, -step_ns, -step_ns - again_ns])
+    assert moved == [-step_ns, -again_ns]
+    assert anchor.behind_ns == step_ns + again_ns
+    assert anchor.at(90 * BLOCK) == START_NS + 9 * NS
+
+
+@settings(deadline=None)
+@given(
+    step_ns=st.integers(2 * RESYNC_NS + 2, 10**17),
+    part=st.floats(0, 1),
+    beyond_ns=st.integers(RESYNC_NS + 1, 10**17),
+)
+def test_a_clock_that_catches_up_moves_nothing_until_it_is_later_than_counted(
+    step_ns: int, part: float, beyond_ns: int
+) -> None:
+    caught_up_ns = RESYNC_NS + 1 + round(part * (step_ns - 2 * RESYNC_NS - 2))
+    anchor, moved = hear_steps([0, -step_ns, -step_ns + caught_up_ns])
+    assert moved == [-step_ns]
+    assert anchor.behind_ns == step_ns - caught_up_ns
+    assert anchor.at(90 * BLOCK) == START_NS + 9 * NS
+    anchor, moved = hear_steps([0, -step_ns, beyond_ns])
+    assert moved == [-step_ns, beyond_ns]
+    assert anchor.behind_ns == 0
+    assert anchor.at(90 * BLOCK) == START_NS + 9 * NS + beyond_ns
 
 
 @pytest.mark.parametrize("ppm", [-450, 450])
-def test_a_drifting_device_is_placed_anew_each_time_it_is_half_a_second_off(ppm: float) -> None:
+def test_a_drifting_device_is_told_each_time_it_is_half_a_second_off_and_never_set_back(
+    ppm: float,
+) -> None:
     blocks = 30_000
     measured = jittered(blocks, 1, ppm, 30_000_000)
     anchor = Anchor(RATE_HZ, 0, measured[0])
@@ -83,7 +127,14 @@ def test_a_drifting_device_is_placed_anew_each_time_it_is_half_a_second_off(ppm:
     ]
     assert len(moved) == int(abs(ppm) * 1e-6 * blocks / 10 / 0.5)
     assert all(abs(abs(moved_ns) - RESYNC_NS) < 100_000 for moved_ns in moved)
-    assert abs(anchor.at((blocks - 1) * BLOCK) - measured[-1]) < 30_000_000
+    assert anchor.behind_ns == (-sum(moved) if ppm < 0 else 0)
+    ahead_ns = anchor.at((blocks - 1) * BLOCK) - anchor.behind_ns - measured[-1]
+    assert abs(ahead_ns) < 30_000_000
+
+
+def test_placing_is_never_before_where_other_audio_ends() -> None:
+    anchor = Anchor(RATE_HZ, 0, START_NS)
+    assert anchor.place(BLOCK, START_NS + NS) == START_NS + NS
 
 
 def test_placing_keeps_the_time_and_counts_from_there() -> None:

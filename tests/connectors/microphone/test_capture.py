@@ -25,8 +25,8 @@ def test_a_block_is_copied_with_its_position_its_time_and_its_flags() -> None:
     data[:] = bytes(8)
     capture.on_block(data, 2, TIMES, SimpleNamespace(input_overflow=True))
     assert list(buffer) == [
-        Block(TAKE, 0, b"abcdabcd", 2, 77, 0.25, overflow=False),
-        Block(TAKE, 2, bytes(8), 2, 77, 0.25, overflow=True),
+        Block(TAKE, 0, b"abcdabcd", 2, 77, 0.25, overflows=0),
+        Block(TAKE, 2, bytes(8), 2, 77, 0.25, overflows=1),
     ]
     assert capture.heard
     assert capture.heard_ns == 2
@@ -38,6 +38,14 @@ def test_a_full_buffer_drops_the_oldest_and_the_positions_show_it() -> None:
     for _ in range(5):
         capture.on_block(b"", 10, TIMES, CLEAR)
     assert [block.position for block in buffer] == [20, 30, 40]
+
+
+def test_an_overflow_of_a_block_that_was_dropped_shows_in_the_next_one_kept() -> None:
+    capture, buffer, _ = make(bound=2)
+    capture.begin(TAKE)
+    for overflow in (False, True, False, False):
+        capture.on_block(b"", 10, TIMES, SimpleNamespace(input_overflow=overflow))
+    assert [(block.position, block.overflows) for block in buffer] == [(20, 1), (30, 1)]
 
 
 def test_nothing_is_kept_before_the_beginning_or_after_the_cut() -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from connectors.chunks import ReadOptions, Resume
+from connectors.chunks import Chunk, ReadOptions, Resume
 from connectors.microphone import MicOptions, Microphone
+from connectors.microphone.errors import SoundError
+from operators.records import Failure
 from tests.plugins.sound import SoundServer
 
 if TYPE_CHECKING:
@@ -136,11 +138,46 @@ def test_a_flow_too_busy_to_ask_loses_the_oldest_audio_and_hears_how_much(
     assert lost_s >= 0.6
 
 
+def test_what_was_captured_is_returned_when_the_run_is_stopped_a_second_a_call(
+    ears: "Ears", eventually: Callable[[Callable[[], object]], bool]
+) -> None:
+    microphone = ears.open("porch")
+    ears.until(lambda: ears.chunks("porch") and "live" in ears.states("porch"))
+    assert eventually(lambda: len(microphone._feed.blocks) > 12)
+    before = ears.chunks("porch")[-1]
+    calls = []
+    while items := microphone.next():
+        calls.append(len(items))
+        ears.heard["porch"] += items
+    assert calls[0] == 10
+    assert sum(calls) > 12
+    assert all(chunk.joined for chunk in ears.chunks("porch")[1:])
+    assert ears.chunks("porch")[-1].start_ns - before.start_ns > 1.2e9
+
+
+def test_what_was_captured_before_the_device_failed_comes_before_that(
+    ears: "Ears", eventually: Callable[[Callable[[], object]], bool]
+) -> None:
+    microphone = ears.open("porch")
+    ears.until(lambda: ears.chunks("porch") and "live" in ears.states("porch"))
+    assert eventually(lambda: len(microphone._feed.blocks) > 12)
+    microphone._feed.fail(SoundError("error", "it broke", "mend it"))
+    waiting = len(microphone._feed.blocks)
+    items = microphone.next()
+    assert len(items) == 10
+    assert not microphone.done
+    while not microphone.done:
+        items += microphone.next()
+    assert len(items) >= waiting + 1
+    assert isinstance(items[-1], Failure)
+    assert all(isinstance(item, Chunk) for item in items[:-1])
+
+
 def test_closing_twice_is_fine_and_releases_the_device(ears: "Ears") -> None:
     microphone = ears.open("porch")
     ears.until(lambda: ears.chunks("porch"))
     microphone.close()
-    assert microphone._feed.closed.is_set()
+    assert microphone._feed.closed.wait(10)
     microphone.close()
     assert microphone.done
     assert microphone.next() == []

@@ -2,13 +2,17 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from connectors.chunks import Chunk, Clock
 from connectors.microphone import MicOptions
-from connectors.microphone.supervisor import SUPERVISOR
+from connectors.microphone import probe as probing
+from connectors.microphone.probe import Probe
+from connectors.microphone.supervisor import CLOSE_S, SUPERVISOR
+from connectors.microphone.target import Target
 from operators.records import Failure
 from tests.plugins.sound import SoundServer
 
@@ -99,6 +103,23 @@ def test_a_frozen_sound_server_does_not_hold_up_whoever_closes(
     assert microphone._feed.closed.wait(10)
 
 
+def test_closing_waits_for_nobody(sound: SoundServer, ears: "Ears") -> None:
+    microphone = ears.open("porch", options=FAST)
+    ears.until(lambda: ears.chunks("porch"))
+    asked: list[float | None] = []
+    microphone._feed.closed.wait = asked.append  # type: ignore[method-assign, assignment]
+    sound.freeze()
+    try:
+        microphone.close()
+        assert asked == []
+        SUPERVISOR._release_all()
+        assert len(asked) == 1
+        assert asked[0] is not None
+        assert 0 <= asked[0] <= CLOSE_S
+    finally:
+        sound.thaw()
+
+
 def test_while_another_is_heard_it_is_cut_off_only_once_the_lost_one_is_back(
     sound: SoundServer, ears: "Ears"
 ) -> None:
@@ -125,8 +146,63 @@ def test_closing_ends_a_look_at_a_lost_microphone(sound: SoundServer, ears: "Ear
     ears.until(lambda: all(ears.chunks(name) for name in ("porch", "barn")))
     sound.kill("barn")
     ears.until(lambda: SUPERVISOR._probe is not None)
+    thread = SUPERVISOR._thread
+    assert thread is not None
     ears.close()
+    thread.join(10)
     assert SUPERVISOR._probe is None
+
+
+def test_a_machine_that_starts_no_process_to_look_for_a_lost_one_puts_it_off(
+    sound: SoundServer, ears: "Ears", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("porch", "barn"):
+        ears.open(name, options=FAST)
+    ears.until(lambda: all(ears.chunks(name) for name in ("porch", "barn")))
+    with monkeypatch.context() as full:
+        full.setattr(probing.sys, "executable", "/nowhere/python")
+        sound.kill("barn")
+        ears.until(lambda: "it cannot be looked for (No such file" in str(ears.heard["barn"]))
+        heard = len(ears.chunks("porch"))
+        ears.until(lambda: len(ears.chunks("porch")) > heard + 5)
+    assert not ears.failures("porch")
+    assert not ears.failures("barn")
+    sound.start("barn")
+    ears.until(lambda: live_again(ears, "barn"))
+
+
+@pytest.mark.parametrize("answer", ["[]", '["", "", ""]', "7", "no JSON", "null"])
+def test_a_look_that_answers_nonsense_says_nothing_of_any_microphone(
+    answer: str,
+    eventually: Callable[[Callable[[], object]], bool],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(probing.sys, "executable", str(script))
+    probe = Probe([(Target("porch"), 0), (Target("barn"), 0)])
+    answers: list[list[str] | None] = []
+    assert eventually(lambda: answers.append(probe.answer()) or answers[-1] is not None)
+    assert answers[-1] == ["the sound system does not answer"] * 2
+
+
+def test_an_error_nobody_foresaw_while_looking_ends_the_lost_one_and_no_other(
+    sound: SoundServer, ears: "Ears", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("porch", "barn"):
+        ears.open(name, options=FAST)
+    ears.until(lambda: all(ears.chunks(name) for name in ("porch", "barn")))
+    monkeypatch.setattr(Probe, "answer", lambda _probe: ["too", "many", "answers"])
+    sound.kill("barn")
+    ears.until(lambda: ears.failures("barn"))
+    heard = len(ears.chunks("porch"))
+    ears.until(lambda: len(ears.chunks("porch")) > heard + 5)
+    (failure,) = ears.failures("barn")
+    assert failure.fatal_source
+    assert "unexpected ValueError" in failure.detail
+    assert not ears.failures("porch")
 
 
 def test_an_error_nobody_foresaw_ends_the_microphone_it_is_about_and_no_other(
@@ -143,11 +219,12 @@ def test_an_error_nobody_foresaw_ends_the_microphone_it_is_about_and_no_other(
     assert not ears.failures("porch")
 
 
+@pytest.mark.parametrize("closes", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_process_that_closes_nothing_ends_all_the_same(
-    frozen: bool, sound: SoundServer, program: Callable[..., "subprocess.Popen[str]"]
+def test_a_process_ends_whether_it_closed_its_microphones_just_before_or_not(
+    frozen: bool, closes: bool, sound: SoundServer, program: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
-    process = program(LISTEN)
+    process = program(LISTEN + "microphone.close()\n" * closes)
     assert process.stdout is not None
     assert process.stdout.readline() == "heard\n"
     if frozen:
