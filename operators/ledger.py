@@ -77,20 +77,23 @@ class Ledger:
                 (self._patterns.discard if status in _GONE else self._patterns.add)(key)
             case Relation(key=key, withdrawn=withdrawn):
                 (self._relations.discard if withdrawn else self._relations.add)(key)
-            case Failure(stage="store", reason="window_rejected"):
-                # It was counted when it went to the spool, unless by an earlier process.
-                if self.outcomes["stored"]:
-                    self.outcomes["stored"] -= 1
-                    self.outcomes["dead"] += 1
-                    self.reasons["dead: rejected"] += 1
-            case Failure(stage="source", reason=reason, stream=stream, fatal_source=fatal):
-                self.reasons[f"source: {reason}"] += 1
-                if fatal:
-                    self.failed_sources.add(stream)
-            case Failure(reason="shed", stage=stage):
-                self.reasons[f"{stage}: shed"] += 1
+            case Failure():
+                self._failed(item)
             case BreakerTransition(to_state="open"):
                 self.breaker_opens += 1
+
+    def _failed(self, failure: Failure) -> None:
+        stage, reason = failure.stage, failure.reason
+        if stage == "store" and reason == "window_rejected":
+            # It was counted when it went to the spool, unless by an earlier process.
+            if self.outcomes["stored"]:
+                self.outcomes["stored"] -= 1
+                self.outcomes["dead"] += 1
+                self.reasons["dead: rejected"] += 1
+        elif stage == "source" or reason == "shed":
+            self.reasons[f"{stage}: {reason}"] += 1
+        if failure.fatal_source:
+            self.failed_sources.add(failure.stream)
 
     def acknowledged(self, latencies_s: Iterable[float]) -> None:
         """Latencies of windows whose upsert was acknowledged (called by the store's writer)."""

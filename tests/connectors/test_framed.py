@@ -235,12 +235,12 @@ def test_a_later_run_is_told_every_mark_and_goes_on_exactly() -> None:
     assert set(source.resume.marks) == {"a", "b"}
     assert source.resume.source == {"version": 1, "left": 0}
     begin = min(mark["number"] for mark in source.resume.marks.values())
+    marks = source.resume.marks
+    again = [[chunk(name, number) for name in "ab"] for number in range(begin, 30)]
     source.batches = [
-        [each for each in batch if each.mark["number"] >= source.resume.marks[each.stream]["number"]]
-        for batch in (
-            [chunk(name, number) for name in "ab"] for number in range(begin, 30)
-        )
-    ]  # fmt: skip
+        [each for each in batch if each.mark["number"] >= marks[each.stream]["number"]]
+        for batch in again
+    ]
     both = [*first, *everything(resumed)]
     for name in "ab":
         assert [

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from connectors.partition import SourcePartition
 from connectors.chunks import Clock, ReadOptions, State
+from connectors.partition import SourcePartition
 from connectors.reader import Item, Reader
 from operators.records import Failure, Frame
 
