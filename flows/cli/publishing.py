@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from connectors.terminal import JsonLines, PipedConsole, ReadableLines
+from flows.cli.following import Following
 from flows.cli.options import (
     SOURCES_HELP,
     ChannelsOption,
@@ -110,19 +111,6 @@ class _Shown:
             self.bar.update(self.task, description=line(self.publishing))
 
 
-class _Following(Progress):
-    """A progress display that asks for figures whenever it draws."""
-
-    shown: _Shown | None = None
-
-    def get_renderables(self) -> Iterator[Any]:
-        if self.shown is not None:
-            shown, self.shown = self.shown, None  # an update draws again
-            shown.refresh()
-            self.shown = shown
-        yield from super().get_renderables()
-
-
 def line(publishing: Publishing) -> str:
     """How far it is, in words."""
     streams = len(publishing.sent)
@@ -136,7 +124,7 @@ def line(publishing: Publishing) -> str:
 @contextmanager
 def _progress(console: Console, *, drawn: bool) -> Iterator[Any]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with _Following(*columns, console=console, transient=True, disable=not drawn) as bar:
+    with Following(*columns, console=console, transient=True, disable=not drawn) as bar:
         shown = _Shown(bar, bar.add_task("connecting", total=None))
         bar.shown = shown
         yield shown.follow

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from connectors.sources import Sources
+from flows.cli.following import Following
 from flows.cli.tables import table
 from flows.demo import Heard
 from flows.sections import StoreSettings
@@ -60,19 +61,6 @@ class Shown:
         )
 
 
-class _Following(Progress):
-    """A progress display that asks for positions whenever it draws."""
-
-    shown: Shown | None = None
-
-    def get_renderables(self) -> Iterator[Any]:
-        if self.shown is not None:
-            shown, self.shown = self.shown, None  # an update draws again
-            shown.refresh()
-            self.shown = shown
-        yield from super().get_renderables()
-
-
 @contextmanager
 def progress(settings: Settings, console: Console, *, as_json: bool = False) -> Iterator[Shown]:
     """A progress line where lines are shown, so that they do not run into one another.
@@ -87,7 +75,7 @@ def progress(settings: Settings, console: Console, *, as_json: bool = False) -> 
         TextColumn("{task.completed:.0f} s of audio"),
         TimeElapsedColumn(),
     )
-    with _Following(*columns, console=console, transient=True, disable=not drawn) as bar:
+    with Following(*columns, console=console, transient=True, disable=not drawn) as bar:
         shown = Shown(bar, bar.add_task("opening", total=None), settings)
         bar.shown = shown
         yield shown
