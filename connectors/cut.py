@@ -31,7 +31,7 @@ class ResumePoint:
 class Passing:
     """Everything before was pushed: reading again from ``mark`` repeats what is pushed next.
 
-    ``opens``: audio follows, so that a stream which has no mark yet may be resumed here.
+    ``opens``: a stream which has no mark yet may be resumed here.
     """
 
     mark: State
@@ -74,8 +74,8 @@ class Cutter:
     def resume(self) -> ResumePoint:
         """Where to go on after what was delivered so far.
 
-        Without a mark nothing would be read again: then it is the first one that opens audio,
-        even if what was said before it was not delivered.
+        Without a mark nothing would be read again: then it is the first one that opens, even if
+        what was said before it was not delivered.
         """
         if not self._mark:
             ahead = (piece for piece in self._queue if not isinstance(piece, Said))

@@ -86,7 +86,7 @@ class Strand:
             self._finish()
             if item.over:
                 self.cutter.push(Over())
-            self._pass(item.mark)
+            self._pass(item.mark, opens=item.over)
         else:
             if isnan(item.start_s):  # not known to the source: where the stream is now
                 item = replace(item, start_s=to_s(self._heard))
@@ -134,7 +134,7 @@ class Strand:
         start_ns = late_ns if chunk.joined and late_ns is not None else chunk.start_ns
         behind = self._end - self._position_at(start_ns)
         if behind <= 0:
-            self._pass(chunk.mark, opens=True)
+            self._pass(chunk.mark, opens=True, chunk=True)
             self._open(chunk, self._position_at(start_ns), Mark())
             return 0
         skip = -(-behind * chunk.rate_hz // ANALYSIS_RATE_HZ)
@@ -175,9 +175,9 @@ class Strand:
             self._resampler = None
             self._marks.clear()
 
-    def _pass(self, mark: State, *, opens: bool = False) -> None:
+    def _pass(self, mark: State, *, opens: bool, chunk: bool = False) -> None:
         if mark:
-            at = {"source": mark, "chunk": opens, "run": None, "end": self._end}
+            at = {"source": mark, "chunk": chunk, "run": None, "end": self._end}
             self.cutter.push(Passing(at, opens))
 
     def _push(self, events: list[Event]) -> None:
