@@ -16,6 +16,10 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from operators.records import Failure, Floats, SourceState
 
+LOWEST_RATE_HZ = 4_000
+HIGHEST_RATE_HZ = 384_000
+MOST_CHANNELS = 64
+"""Of one source or message: what lies beyond is a mistake of whoever wrote it."""
 Speed: TypeAlias = Literal["max", "realtime"]
 State: TypeAlias = dict[str, Any]
 """Where a source is: a versioned plain structure of numbers, strings and booleans."""
@@ -122,7 +126,33 @@ class Resume:
     positions: Mapping[str, int] = field(default_factory=dict)
 
 
-class Source(Protocol):
+class Asked(Protocol):
+    """What is asked for audio again and again, and how far it is."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing will follow in this run."""
+
+    @property
+    def wait_ns(self) -> int:
+        """Nanoseconds until asking again makes sense, as of the last ``next``; 0: at once."""
+
+    @property
+    def total_s(self) -> float | None:
+        """Length of all there is, if it is known; may read headers, so ask it elsewhere."""
+
+    @property
+    def lag_s(self) -> float | None:
+        """Seconds between what was read last and the newest there is; None where unknown."""
+
+    def snapshot(self) -> State:
+        """Where to go on after the items returned so far; of a source, ``Resume.source``."""
+
+    def close(self) -> None:
+        """Release what is open; may be called twice, and ``snapshot`` still answers after it."""
+
+
+class Source(Asked, Protocol):
     """One source of audio. Constructing it opens nothing; the first ``next`` does.
 
     Attributes:
@@ -147,25 +177,3 @@ class Source(Protocol):
 
     def next(self) -> list[RawItem]:
         """The items ready now, in order, at most a second of audio a stream; may be empty."""
-
-    @property
-    def done(self) -> bool:
-        """Nothing will ever follow."""
-
-    @property
-    def wait_ns(self) -> int:
-        """Nanoseconds until asking again makes sense, as of the last ``next``; 0: at once."""
-
-    @property
-    def total_s(self) -> float | None:
-        """Length of all there is, if it is known; may read headers, so ask it elsewhere."""
-
-    @property
-    def lag_s(self) -> float | None:
-        """Seconds between what was read last and the newest there is; None where unknown."""
-
-    def snapshot(self) -> State:
-        """Where to go on after the items returned so far: ``Resume.source`` of a later run."""
-
-    def close(self) -> None:
-        """Release what is open; may be called twice, and ``snapshot`` still answers after it."""

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import soundfile
 
+from connectors.chunks import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from operators.records import Floats
 
 BLOCKS_PER_S = 10
 SKIP_BLOCKS = 10
 """Blocks decoded at once while skipping: about two milliseconds of MP3."""
-LOWEST_RATE_HZ = 4_000
-HIGHEST_RATE_HZ = 384_000
 EXACT_SEEK = re.compile(r"^(PCM_|FLOAT$|DOUBLE$|ULAW$|ALAW$)")
 """Encodings in which libsndfile seeks to the very sample; the others are decoded up to it."""
 MP3_SLACK = 3_500

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from connectors.chunks import State
+from connectors.chunks import Asked
 from operators.records import Failure, Frame, SourceState
 
 Item: TypeAlias = Frame | Failure | SourceState
@@ -30,7 +30,7 @@ class Progress:
     lag_s: float | None = None
 
 
-class Reader(Protocol):
+class Reader(Asked, Protocol):
     """Frames of one source, without ever blocking for more than a few milliseconds.
 
     Attributes:
@@ -49,34 +49,12 @@ class Reader(Protocol):
         """Nothing more can be read: the end of what was heard so far."""
 
     @property
-    def done(self) -> bool:
-        """Nothing will follow in this run."""
-
-    @property
     def finished(self) -> bool:
         """Nothing is left that a later run could hear."""
 
     @property
-    def wait_ns(self) -> int:
-        """Nanoseconds until asking again makes sense, as of the last ``next``; 0: at once."""
-
-    @property
     def position(self) -> int:
         """Samples delivered, gaps included, all streams together."""
-
-    @property
-    def total_s(self) -> float | None:
-        """Length of all there is, if it is known; may read headers, so ask it elsewhere."""
-
-    @property
-    def lag_s(self) -> float | None:
-        """Seconds between what was read last and the newest there is; None where unknown."""
-
-    def snapshot(self) -> State:
-        """Where to go on after the items delivered so far."""
-
-    def close(self) -> None:
-        """Release what is open; may be called twice, and ``snapshot`` still answers after it."""
 
 
 def items_of(reader: Reader) -> Iterator[Item]:

@@ -12,15 +12,22 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
-from connectors.chunks import Break, Chunk, RawItem, ReadOptions, Resume, State
+from connectors.chunks import (
+    HIGHEST_RATE_HZ,
+    LOWEST_RATE_HZ,
+    MOST_CHANNELS,
+    Break,
+    Chunk,
+    RawItem,
+    ReadOptions,
+    Resume,
+    State,
+)
 from connectors.pcm import CONTAINERS, FORMATS, MAGIC_BYTES, Unpacker
 from connectors.pipe import Pipe
 from operators.records import Failure, Floats
 
 CHUNKS_PER_S = 10
-MOST_CHANNELS = 64
-LOWEST_RATE_HZ = 4_000
-HIGHEST_RATE_HZ = 384_000
 ASK_AGAIN_NS = 5_000_000
 VERSION = 1
 

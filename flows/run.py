@@ -4,14 +4,13 @@ A signal sets a flag; sources then end, what is in flight drains, the last snaps
 the store catches up. Invariant: whatever is refused is refused before the first frame is read.
 """
 
-import logging
 import os
 import resource
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from connectors import otlp
 from connectors.chunks import ReadOptions, Share
 from connectors.deadletters import DeadLetters
 from connectors.events import Event
+from connectors.kafka.events import EventTopic
 from connectors.sources import Sources, SourceSpec, check_divisible, parse_all, placed
 from connectors.store import Store
 from flows import recovery
@@ -34,8 +34,6 @@ from flows.signals import stopping
 from flows.station import Station, credit_for, limits_of, load_models
 from operators import metering
 from operators.ledger import Usage
-
-_log = logging.getLogger(__name__)
 
 _ENDED_AT_ONCE = (
     b"grym: ended at once; what was not stored yet lies in the spool, and with --recovery "
@@ -93,35 +91,50 @@ def run(
         models = load_models(settings, say)
         announce = Announcer(view, stop.is_set)
         opened.callback(announce.close)
-        announce.tell_of(
-            event_topic(
-                request.events_to,
-                options.own["kafka"],
-                [spec.target for spec in specs if spec.scheme == "kafka"],
-                windows=request.windows,
-                state=announce.show,
-            )
-        )
+        announce.tell_of(_event_topic(request, specs, options, announce))
         store = _store(settings, announce)
         opened.callback(store.close)
         announce.keep(DeadLetters(store.folder / "dead-letters.jsonl"))
         opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
         station = Station(
-            settings, models, store, credit_for(settings), announce, announce.ledger, stop
+            settings,
+            models,
+            store,
+            credit_for(settings),
+            announce,
+            announce.ledger,
+            stop,
+            takes=lambda: announce.room,
         )
-        station.takes = lambda: announce.room
         opened.callback(station.close)
         opened.enter_context(station.stderr)
-        kept = None
-        if request.recovery is not None:
-            streams = {spec.name: placed(spec) for spec in specs}
-            kept = opened.enter_context(
-                recovery.opened(request.recovery, settings, streams, request.share)
-            )
+        kept = opened.enter_context(_recovery(settings, request, specs))
         outcome = _flow(station, specs, options, request, kept)
         notes = (*outcome.notes, *announce.conclude(outcome.summary))
         status = outcome.exit_status or (3 if announce.lost else 0)
         return replace(outcome, exit_status=status, notes=notes, told=announce.told)
+
+
+def _event_topic(
+    request: Request, specs: Sequence[SourceSpec], options: ReadOptions, announce: Announcer
+) -> EventTopic | None:
+    heard = [spec.target for spec in specs if spec.scheme == "kafka"]
+    return event_topic(
+        request.events_to,
+        options.own["kafka"],
+        heard,
+        windows=request.windows,
+        state=announce.show,
+    )
+
+
+def _recovery(
+    settings: Settings, request: Request, specs: Sequence[SourceSpec]
+) -> AbstractContextManager[RecoveryConfig | None]:
+    if request.recovery is None:
+        return nullcontext()
+    streams = {spec.name: placed(spec) for spec in specs}
+    return recovery.opened(request.recovery, settings, streams, request.share)
 
 
 def _flow(

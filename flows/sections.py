@@ -4,11 +4,14 @@ Invariant: what is not known is refused; a secret has a type that does not show 
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from connectors.chunks import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+
+_RateHz = Annotated[int, Field(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)]
 _SERVERS = ("http://", "https://", "tcp://", "unix:")
 
 
@@ -63,15 +66,15 @@ class KafkaSettings(_Section):
 class MicSettings(_Section):
     """How microphones are captured."""
 
-    rate_hz: int | None = Field(default=None, ge=4_000, le=384_000, description="else the device's")
+    rate_hz: _RateHz | None = Field(default=None, description="else the device's")
     buffer_s: float = Field(10.0, ge=1, le=600, description="audio that may wait; older is dropped")
 
 
 class StdinSettings(_Section):
     """What raw PCM on standard input does not say itself (flags --rate --channels --format)."""
 
-    rate_hz: int | None = Field(default=None, ge=4_000, le=384_000)
-    channels: int | None = Field(default=None, ge=1, le=64)
+    rate_hz: _RateHz | None = None
+    channels: int | None = Field(default=None, ge=1, le=MOST_CHANNELS)
     format: Literal["s16le", "s24le", "s32le", "f32le"] = "s16le"
 
 

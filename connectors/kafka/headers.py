@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from connectors.chunks import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
-LOWEST_RATE_HZ: Final = 4_000
-HIGHEST_RATE_HZ: Final = 384_000
-MOST_CHANNELS: Final = 64
 LONGEST_S: Final = 10
 MOST_SAMPLES: Final = 8 << 20
 """Of all channels together in one message: 32 MiB decoded."""
