@@ -307,6 +307,17 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class RungChange:
+    """Another model serves for ``ladder``'s first, in its own space; "" where none is left."""
+
+    ladder: str
+    from_model: str
+    to_model: str
+    at_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreakerTransition:
     """A circuit breaker changed its state (states as resilience4j names them)."""
 

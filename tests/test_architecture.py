@@ -8,7 +8,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ALLOWED = {
-    "operators": {"operators", "numpy", "torch", "transformers", "safetensors", "opentelemetry"},
+    "operators": {
+        "operators",
+        "numpy",
+        "onnxruntime",
+        "opentelemetry",
+        "safetensors",
+        "torch",
+        "transformers",
+    },
     "connectors": {"connectors", "operators"},
     "flows": {"flows", "connectors", "operators"},
 }

@@ -21,7 +21,7 @@ from torch import Tensor
 from operators.models import synthetic
 from operators.models.artefact import read_manifest
 from operators.models.cnn import LEAST_FRAMES, Cnn, misfit, tensor_shapes
-from operators.models.compute import CHUNK, choose_dtype, embed_in_chunks, set_threads
+from operators.models.compute import CHUNK, Runner, place
 from operators.models.features import (
     FRONT_END,
     Cepstra,
@@ -98,23 +98,26 @@ class Aisfx:
         problem = misfit(tensors) or _misfit_of_statistics(tensors)
         if problem:
             raise BadWeightsError(NAME, config.weights / manifest.file, problem)
-        set_threads(config.threads)
+        placement = place(config)
+        self.device, self.dtype = str(placement.device), placement.dtype_name
         self.trained = manifest.trained
         self.space = space_name(NAME, _fingerprint(tensors), self.dimension)
-        self._front_end = FrontEnd(Cnn(tensors, choose_dtype(config.dtype)))
+        self._front_end = FrontEnd(Cnn(tensors, placement.dtype))
         self._normalise = {
             half: Normalisation(tensors[f"{half}.mean"], tensors[f"{half}.scale"])
             for half in _HALVES
         }
-
-    def embed(self, windows: Floats) -> Floats:
-        """(n, samples) -> (n, 572); the promise is the protocol's."""
-        return embed_in_chunks(
-            windows,
+        self._run = Runner(
             self._vectors,
+            placement,
             dimension=self.dimension,
+            rate_hz=self.sample_rate_hz,
             least_samples=(LEAST_FRAMES - 1) * HOP_SAMPLES,
         )
+
+    def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
+        """(n, samples) -> (n, 572); the promise is the protocol's."""
+        return self._run(windows, rate_hz)
 
     def _vectors(self, windows: Tensor) -> Tensor:
         features = self._front_end(windows)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from operators.models import synthetic
-from operators.models.compute import CHUNK, embed_in_chunks, set_threads
+from operators.models.compute import CHUNK, Placement, Runner, set_threads
 from operators.models.features import (
     FRONT_END,
     Cepstra,
@@ -58,6 +58,8 @@ class Logmel:
     hop_s = 0.5
     dimension = 2 * _COEFFICIENTS + _GROUPS * _RATES
     trained = True
+    device = "cpu"
+    dtype = "float32"
 
     def __init__(self, config: LogmelConfig) -> None:
         set_threads(config.threads)
@@ -71,15 +73,17 @@ class Logmel:
         timbre, modulation = (torch.cat(part) for part in zip(*rows, strict=True))
         self._timbre = Normalisation.fit(timbre)
         self._modulation = Normalisation.fit(modulation)
-
-    def embed(self, windows: Floats) -> Floats:
-        """(n, samples) -> (n, 176); the promise is the protocol's."""
-        return embed_in_chunks(
-            windows,
+        self._run = Runner(
             self._vectors,
+            Placement(torch.device("cpu"), torch.float32),
             dimension=self.dimension,
+            rate_hz=self.sample_rate_hz,
             least_samples=(_LEAST_FRAMES - 1) * HOP_SAMPLES,
         )
+
+    def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
+        """(n, samples) -> (n, 176); the promise is the protocol's."""
+        return self._run(windows, rate_hz)
 
     def _vectors(self, windows: Tensor) -> Tensor:
         timbre, modulation = self._features(windows)

@@ -4,8 +4,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from operators.models.compute import CHUNK, choose_dtype, embed_in_chunks, set_threads
+from operators.models.compute import CHUNK, Placement, Runner, choose_dtype, set_threads
 from operators.models.protocol import WindowsError
+
+CPU = torch.device("cpu")
 
 
 def head(windows: Tensor) -> Tensor:
@@ -15,7 +17,8 @@ def head(windows: Tensor) -> Tensor:
 
 
 def embedded(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return embed_in_chunks(windows, head, dimension=3, least_samples=4)
+    placement = Placement(torch.device("cpu"), torch.float32)
+    return Runner(head, placement, dimension=3, rate_hz=44_100, least_samples=4)(windows)
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK])
@@ -50,11 +53,11 @@ def test_windows_of_the_wrong_shape_are_refused() -> None:
 
 
 def test_the_arithmetic_is_what_was_asked_for_or_what_the_processor_does_natively() -> None:
-    assert choose_dtype("float32") is torch.float32
-    assert choose_dtype("bfloat16") is torch.bfloat16
+    assert choose_dtype("float32", CPU) is torch.float32
+    assert choose_dtype("bfloat16", CPU) is torch.bfloat16
     able = torch.cpu.get_capabilities()
     native = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
-    assert choose_dtype("auto") is (torch.bfloat16 if native else torch.float32)
+    assert choose_dtype("auto", CPU) is (torch.bfloat16 if native else torch.float32)
 
 
 def test_threads_are_set_for_the_process() -> None:
