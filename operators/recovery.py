@@ -109,15 +109,24 @@ _BY_NAME: dict[str, ErrorClass] = {
     "RpcError": "connection",
 }
 
-_BY_TEXT: tuple[tuple[str, ErrorClass], ...] = (
-    # A torch allocation that fails on the CPU, or inside a CUDA library, is a bare RuntimeError.
-    ("out of memory", "memory"),
-    ("can't allocate memory", "memory"),
-    ("cublas_status_alloc_failed", "memory"),
-    ("cuda error", "system"),
+_MEMORY_SIGNS = (
+    # An allocation that fails on the CPU, or inside a library of the accelerator, has no class of
+    # its own: torch raises a bare RuntimeError, or an AcceleratorError that is otherwise the
+    # machine's trouble; onnxruntime its RuntimeException.
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to allocate memory",
+    "_status_alloc_failed",
 )
+_WITHOUT_MEMORY_CLASS = frozenset({"RuntimeError", "RuntimeException"})
 
-_UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
+_BY_ERRNO_CLASS: dict[int | None, ErrorClass] = {
+    errno.EHOSTUNREACH: "connection",
+    errno.ENETDOWN: "connection",
+    errno.ENETUNREACH: "connection",
+    errno.ENOMEM: "memory",
+}
 
 _BY_ERRNO: dict[int, str] = {
     errno.EACCES: "give the user who runs grym access to it",
@@ -168,13 +177,14 @@ def one_line(error: BaseException, limit: int = DETAIL_LIMIT) -> str:
 
 
 def _recognise(error: BaseException) -> ErrorClass | None:
-    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
-        return "connection"
-    for cls in type(error).__mro__:
-        if cls.__name__ in _BY_NAME:
-            return _BY_NAME[cls.__name__]
+    if isinstance(error, OSError) and error.errno in _BY_ERRNO_CLASS:
+        return _BY_ERRNO_CLASS[error.errno]
+    names = [cls.__name__ for cls in type(error).__mro__]
     text = _text(error).lower()
-    return next((found for sign, found in _BY_TEXT if sign in text), None)
+    if not _WITHOUT_MEMORY_CLASS.isdisjoint(names) and any(sign in text for sign in _MEMORY_SIGNS):
+        return "memory"
+    found = next((_BY_NAME[name] for name in names if name in _BY_NAME), None)
+    return "system" if found is None and "cuda error" in text else found
 
 
 def _system_remedy(error: BaseException) -> str | None:

@@ -15,7 +15,7 @@ from opentelemetry.trace import Span
 from operators.breaker import Permission
 from operators.inference.backlog import Waiting
 from operators.inference.interface import Embedder
-from operators.records import Floats, Window
+from operators.records import ANALYSIS_RATE_HZ, Floats, Window
 from operators.recovery import Diagnosis, diagnose
 
 
@@ -24,11 +24,15 @@ class Call:
     """A call under way.
 
     Attributes:
+        rung: number of the rung that is called.
+        probe: another rung serves its windows; the answer only says how the model is doing.
         started_s: on the monotonic clock, for the deadline.
         started_ns: epoch nanoseconds, for spans.
         abandoned: it went past its deadline; whatever it still returns is thrown away.
     """
 
+    rung: int
+    probe: bool
     taken: list[Waiting]
     permission: Permission
     span: Span
@@ -58,7 +62,9 @@ class Rows:
 def attempt(model: Embedder, windows: Sequence[Window]) -> Rows | Diagnosis:
     """Call the model on windows of one length and check what it returns."""
     try:
-        answer = model.embed(np.stack([window.samples for window in windows]))
+        answer = model.embed(
+            np.stack([window.samples for window in windows]), rate_hz=ANALYSIS_RATE_HZ
+        )
         return check_rows(answer, len(windows), model.dimension)
     except BaseException as error:  # a thread that died would take its windows with it
         diagnosis = diagnose(error, default="model")

@@ -1,236 +1,278 @@
-"""The rules of inference without its thread: what to call next, and what a call changes.
+"""The rules of inference without its threads: what to call next, and what a call changes.
 
-Invariant: at most one call is under way that still counts. Each method leaves the state whole, so
-it can be saved between any two of them. Not thread-safe: its owner holds the lock.
+Windows go to the rung that serves. A rung whose breaker has waited long enough is tried beside it,
+on windows that the serving rung embeds all the same, so that a trial that hangs holds nothing up;
+only where no rung serves is a trial made in earnest. A window whose call failed goes down to the
+next rung that may take it, and is lost where there is none.
+
+Invariant: at most one call a rung is under way that still counts, and no window waits for which
+there is no rung. Each method leaves the state whole, so it can be saved between any two of them.
+Not thread-safe: its owner holds the lock.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from opentelemetry.trace import Span
-
 from operators import tracing
-from operators.breaker import OPEN, Breaker, Clock
+from operators.breaker import CLOSED, Clock, Permission
 from operators.inference import outcomes, reports
-from operators.inference.backlog import Backlog, Waiting, verdict
+from operators.inference.backlog import Backlog, Waiting
 from operators.inference.batch import Call, Rows
-from operators.inference.cap import BatchCap
 from operators.inference.config import InferenceConfig
 from operators.inference.interface import Embedder, Item, Output
-from operators.records import BreakerTransition, Failure
+from operators.inference.journal import Journal
+from operators.inference.ladder import Ladder
+from operators.inference.rung import Rung, RungState
 from operators.recovery import Diagnosis
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Dispatch:
-    """State of one lane: backlog, breaker, batch cap, the call under way, what was reported."""
+    """State of one lane: its backlog, its rungs, and what was reported."""
 
     def __init__(
         self,
-        model: Embedder,
+        models: Sequence[Embedder],
         config: InferenceConfig,
         *,
         is_live: Callable[[str], bool],
         utc: Clock,
         clock: Clock,
     ) -> None:
-        self.model = model
         self.config = config
-        self.backlog = Backlog(model.space, config.capacity)
-        self.breaker = Breaker(model.name, config.breaker, clock=utc)
-        self.cap = BatchCap(config.max_batch, growth_calls=config.growth_calls)
-        self.call: Call | None = None
-        self.stuck = False
+        self.ladder = Ladder(models, config, utc=utc)
+        self.backlog = Backlog(models[0].space, config.capacity, len(models))
         self._is_live = is_live
         self._utc = utc
         self._clock = clock
-        self._events: list[BreakerTransition | Failure] = []
-        self._told: set[str] = set()
-        self._trouble: Diagnosis | None = None
-        self._abandoned = 0
+        self._journal = Journal()
 
     @property
     def ready(self) -> bool:
         """Whether something can go out now."""
-        return self.backlog.ready or bool(self._events)
+        return self.backlog.ready or bool(self._journal.events)
 
     @property
     def unfinished(self) -> bool:
-        """Whether something has yet to go out."""
-        return not self.backlog.empty or bool(self._events)
+        """Whether something has yet to go out; trials beside do not count."""
+        return not self.backlog.empty or bool(self._journal.events)
+
+    @property
+    def probing(self) -> bool:
+        """Whether a rung is tried beside the one that serves."""
+        return any(rung.call is not None and rung.call.probe for rung in self.ladder.rungs)
+
+    @property
+    def states(self) -> tuple[RungState, ...]:
+        """How each rung is doing."""
+        return tuple(
+            rung.state(sum(self.backlog.waits(level) for level in self._levels(number)))
+            for number, rung in enumerate(self.ladder.rungs)
+        )
 
     def add(self, items: Iterable[Item]) -> None:
         """Take in what was submitted."""
         since_ns = self._now_ns()
         for item in items:
             self.backlog.add(item, live=self._is_live(item.stream), since_ns=since_ns)
-        if self.stuck:
-            self.refuse("restart_needed")
+        self._refuse_lost()
 
-    def begin(self) -> Call | None:
-        """Take the next batch; None where the breaker refuses, and then all that waits is dead."""
-        permission = self.breaker.acquire()
-        self._note(permission.transitions)
-        if not permission.allowed:
-            self._refuse_open(permission.wait_s)
-            return None
-        taken = self.backlog.take(self.cap.size)
-        span = tracing.live_span(
-            f"{tracing.BATCH} {self.model.name}",
-            traceparents=(waiting.window.traceparent for waiting in taken),
-            attributes={
-                tracing.MODEL_NAME: self.model.name,
-                tracing.BATCH_SIZE: len(taken),
-                tracing.BREAKER_STATE: permission.state,
-            },
-        )
-        self.call = Call(taken, permission, span, self._clock(), self._now_ns())
-        return self.call
+    def wants(self, number: int) -> bool:
+        """Whether there is a call for this rung to begin."""
+        rung = self.ladder.rungs[number]
+        return rung.free and bool(rung.sample or self._levels(number))
+
+    def begin(self, number: int) -> Call:
+        """Take the next batch for a rung that ``wants`` one (so its breaker gives leave)."""
+        rung = self.ladder.rungs[number]
+        levels = self._levels(number)
+        sample, rung.sample = rung.sample, []
+        permission = rung.breaker.acquire()
+        self._journal.note(permission.transitions, self.ladder)
+        size = rung.cap.size
+        taken = self.backlog.take(size, levels) if levels else sample[:size]
+        rung.call = self._call(number, taken, permission, probe=not levels)
+        if permission.state == CLOSED:
+            for above, tried in self.ladder.probed_beside(number):
+                tried.sample = [each for each in taken if each.entry.rung <= above]
+        return rung.call
 
     def finish(
-        self, call: Call, answer: Rows | Diagnosis, settled: outcomes.Settled, took_s: float
+        self, call: Call, answer: Rows | Diagnosis, fates: Sequence[outcomes.Fate], took_s: float
     ) -> bool:
         """Let a call that returned take effect.
 
         Args:
             call: as ``begin`` gave it.
             answer: what the model returned.
-            settled: what becomes of its windows (not used where the batch is to be halved).
+            fates: of its windows (not used where the batch is to be halved).
             took_s: how long it took.
 
         Returns:
             False for a call that was abandoned before: it changes nothing.
         """
+        rung = self.ladder.rungs[call.rung]
         if call.abandoned:
-            self._abandoned -= 1
+            rung.hanging -= 1
             return False
         if outcomes.too_large(call, answer):
-            self.cap.out_of_memory(len(call.taken))
-            self.breaker.release(call.permission)
-            self.backlog.put_back(call.taken)
+            rung.cap.out_of_memory(len(call.taken))
+            rung.breaker.release(call.permission)
+            if not call.probe:
+                self.backlog.put_back(call.taken)
         else:
-            self._settle(settled)
+            self._settle(call, answer, fates)
             self._judge(call, answer, took_s)
         self._end(call, answer)
         return True
 
-    def expire(self) -> bool:
-        """Abandon the call under way if it is past its deadline; says whether it was."""
-        call = self.call
-        if call is None or (took_s := self._clock() - call.started_s) <= self.config.deadline_s:
-            return False
-        call.abandoned = True
-        self._abandoned += 1
-        diagnosis = reports.late(self.config.deadline_s)
-        self._settle(outcomes.failed(call, diagnosis, self.model))
-        self._judge(call, diagnosis, took_s)
-        self._end(call, diagnosis)
-        if self._abandoned >= self.config.max_abandoned and not self.stuck:
-            self.stuck = True
-            report = reports.restart_needed(
-                self.model.name, call.windows[0], self._abandoned, self.config.deadline_s
-            )
-            self._events.append(report)
-            self.refuse("restart_needed")
-        return True
+    def expire(self) -> list[int]:
+        """Abandon the calls that are past their deadline; the numbers of their rungs."""
+        return [number for number, rung in enumerate(self.ladder.rungs) if self._expire(rung)]
 
     def shut(self) -> None:
         """Decide all that is undecided: dead, because of the shutdown."""
-        if (call := self.call) is not None:
-            call.abandoned = True
-            self._abandoned += 1
-            self._bury(call.taken, "shutdown")
-            call.span.end()
-            self.call = None
-        self.refuse("shutdown")
+        for rung in self.ladder.rungs:
+            if (call := rung.call) is not None:
+                call.abandoned = True
+                rung.hanging += 1
+                for waiting in () if call.probe else call.taken:
+                    self.backlog.bury(waiting, "shutdown")
+                call.span.end()
+                rung.call = None
+            rung.sample = []
+        for waiting in self.backlog.take_all():
+            self.backlog.bury(waiting, "shutdown")
 
     def release(self) -> tuple[list[Output], int]:
         """What can go out now, events first, and how many open windows are among it."""
-        events, self._events = self._events, []
         results, opened = self.backlog.release()
-        return [*events, *results], opened
-
-    def refuse(self, reason: str) -> None:
-        """Every waiting window is dead for this reason."""
-        self._bury(self.backlog.take_all(), reason)
+        return [*self._journal.read(), *results], opened
 
     def save(self) -> dict[str, Any]:
         """Versioned plain state; records and arrays are shared."""
         return {
             "version": _VERSION,
             "entries": self.backlog.save(),
-            "events": list(self._events),
-            "breaker": self.breaker.snapshot(),
-            "batch_cap": self.cap.size,
-            "told": sorted(self._told),
-            "trouble": asdict(self._trouble) if self._trouble else None,
+            "rungs": self.ladder.save(),
+            **self._journal.save(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over a saved state, on a fresh instance.
+        """Take over a saved state, on a fresh instance; also of a ladder that was changed since.
 
         Raises:
             ValueError: it has another version.
         """
         if state.get("version") != _VERSION:
             raise ValueError(
-                f"inference {self.model.name}: state version {state.get('version')}, "
+                f"inference {self.ladder.names[0]}: state version {state.get('version')}, "
                 f"expected {_VERSION}"
             )
-        self.breaker.restore(state["breaker"])
-        self.cap.restore(state["batch_cap"])
-        self._events = list(state["events"])
-        self._told = set(state["told"])
-        self._trouble = Diagnosis(**state["trouble"]) if state["trouble"] else None
-        self.backlog.load(state["entries"], is_live=self._is_live, since_ns=self._now_ns())
+        same = self.ladder.load(state["rungs"])
+        self._journal.load(state)
+        entries = [
+            (window, results, opened, level if same else 0)
+            for window, results, opened, level in state["entries"]
+        ]
+        self.backlog.load(entries, is_live=self._is_live, since_ns=self._now_ns())
+        self._refuse_lost()
 
-    def _bury(self, taken: Iterable[Waiting], reason: str) -> None:
-        for waiting in taken:
-            dead = verdict(waiting.window, self.model.space, "dead", reason)
-            self.backlog.decide(waiting.entry, dead)
+    def _levels(self, number: int) -> list[int]:
+        """Where the windows wait that this rung is to embed now."""
+        levels = (level for level in range(number + 1) if self.backlog.waits(level))
+        return [level for level in levels if self.ladder.target(level) == number]
 
-    def _settle(self, settled: outcomes.Settled) -> None:
-        for entry, results in settled:
-            self.backlog.decide(entry, *results)
+    def _call(
+        self, number: int, taken: list[Waiting], permission: Permission, *, probe: bool
+    ) -> Call:
+        model = self.ladder.rungs[number].model
+        span = tracing.live_span(
+            f"{tracing.BATCH} {model.name}",
+            traceparents=(waiting.window.traceparent for waiting in taken),
+            attributes={
+                tracing.MODEL_NAME: model.name,
+                tracing.BATCH_SIZE: len(taken),
+                tracing.BREAKER_STATE: permission.state,
+            },
+        )
+        return Call(number, probe, taken, permission, span, self._clock(), self._now_ns())
+
+    def _expire(self, rung: Rung) -> bool:
+        call = rung.call
+        if call is None or (took_s := self._clock() - call.started_s) <= self.config.deadline_s:
+            return False
+        call.abandoned = True
+        rung.hanging += 1
+        diagnosis = reports.late(self.config.deadline_s)
+        self._settle(call, diagnosis, outcomes.settle(call, diagnosis, rung.model, took_s=took_s))
+        self._judge(call, diagnosis, took_s)
+        if rung.hanging >= self.config.max_abandoned:
+            rung.stuck = True
+            report = reports.restart_needed(
+                rung.model.name, call.windows[0], rung.hanging, self.config.deadline_s
+            )
+            self._journal.events.append(report)
+        self._end(call, diagnosis)
+        return True
+
+    def _settle(self, call: Call, answer: Rows | Diagnosis, fates: Sequence[outcomes.Fate]) -> None:
+        """Decide the windows of a call; those that failed go down where a rung may take them."""
+        below = call.rung + 1
+        heir = self.ladder.target(below)
+        name = "" if heir is None else self.ladder.names[heir]
+        report = outcomes.report(call, answer, self.ladder.names[call.rung], name)
+        said = (report,) if report is not None else ()
+        for fate in fates:
+            if fate.embedding is not None:
+                self.backlog.decide(fate.waiting.entry, fate.embedding)
+                continue
+            if heir is None:
+                self.backlog.bury(fate.waiting, fate.fault, *said)
+            else:
+                self.backlog.lower(fate.waiting, below, said)
+            said = ()
 
     def _judge(self, call: Call, answer: Rows | Diagnosis, took_s: float) -> None:
-        """Tell the breaker; a call none of whose rows can be used has failed."""
+        """Tell the breaker; a call none of whose rows can be used has failed, a late one trips."""
+        rung = self.ladder.rungs[call.rung]
         if isinstance(answer, Diagnosis):
             ok = False
-            self._trouble = answer
+            self._journal.trouble = answer
         else:
             ok = not all(answer.faults)
-            self._trouble = self._trouble if ok else reports.unusable(len(call.taken))
-            self.cap.fitted(len(call.taken))
-        self._note(self.breaker.record(call.permission, took_s, ok), call.span)
-
-    def _note(self, transitions: Iterable[BreakerTransition], span: Span | None = None) -> None:
-        for transition in transitions:
-            self._events.append(transition)
-            if transition.to_state == OPEN:
-                self._told.clear()
-            if span is not None:
-                tracing.mark_transition(span, transition)
+            if not ok:
+                self._journal.trouble = reports.unusable(len(call.taken))
+            rung.cap.fitted(len(call.taken))
+        late = took_s > self.config.deadline_s
+        breaker, leave = rung.breaker, call.permission
+        changes = breaker.trip(leave) if late else breaker.record(leave, took_s, ok)
+        self._journal.note(changes, self.ladder)
+        for transition in changes:
+            tracing.mark_transition(call.span, transition)
 
     def _end(self, call: Call, answer: Rows | Diagnosis) -> None:
         if isinstance(answer, Diagnosis):
             tracing.mark_error(call.span, answer.error_class, answer.detail)
         call.span.end()
-        self.call = None
+        self.ladder.rungs[call.rung].call = None
+        self._refuse_lost()
 
-    def _refuse_open(self, wait_s: float) -> None:
-        """Every waiting window is dead; each stream is told once an opening."""
-        for waiting in self.backlog.take_all():
-            window = waiting.window
-            dead = verdict(window, self.model.space, "dead", "breaker_open")
-            if window.stream in self._told:
-                self.backlog.decide(waiting.entry, dead)
-            else:
-                self._told.add(window.stream)
-                report = reports.breaker_open(self.model.name, window, wait_s, self._trouble)
-                self.backlog.decide(waiting.entry, report, dead)
+    def _refuse_lost(self) -> None:
+        """Windows that no rung takes are dead; each stream is told once an opening."""
+        ladder = self.ladder
+        for level in range(len(ladder.rungs)):
+            if not self.backlog.waits(level) or ladder.target(level) is not None:
+                continue
+            if ladder.stuck(level):
+                for waiting in self.backlog.take_all((level,)):
+                    self.backlog.bury(waiting, "restart_needed")
+            for waiting in self.backlog.take_all((level,)):
+                said = self._journal.refused(
+                    ladder.names[level:], waiting.window, ladder.wait_s(level)
+                )
+                self.backlog.bury(waiting, "breaker_open", *said)
 
     def _now_ns(self) -> int:
         return round(self._utc() * 1e9)

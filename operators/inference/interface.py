@@ -7,6 +7,7 @@ from operators.records import (
     Embedding,
     Failure,
     Floats,
+    RungChange,
     StreamEnd,
     Verdict,
     Window,
@@ -14,7 +15,8 @@ from operators.records import (
 
 Item: TypeAlias = Window | StreamEnd
 Result: TypeAlias = Embedding | Verdict | Failure | StreamEnd
-Output: TypeAlias = Result | BreakerTransition
+Event: TypeAlias = BreakerTransition | RungChange | Failure
+Output: TypeAlias = Result | BreakerTransition | RungChange
 
 
 class Embedder(Protocol):
@@ -36,5 +38,5 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Length of a row."""
 
-    def embed(self, windows: Floats) -> Floats:
-        """(n, samples) float32 windows of one length to (n, dimension) rows."""
+    def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
+        """(n, samples) float32 windows of one length at ``rate_hz`` to (n, dimension) rows."""

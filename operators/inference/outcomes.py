@@ -1,21 +1,28 @@
-"""What becomes of each window of a call, with its spans.
+"""What became of each window of a call, with its spans.
 
-Invariant: every window of the call gets exactly one embedding or one verdict; a failure stands in
-front of the first window it concerns, once a call.
+Invariant: every window of the call gets exactly one fate; whether one that failed is lost or goes
+down the ladder is decided elsewhere, and so is what a person is told of it, once a call.
 """
 
 from collections import Counter
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from operators import tracing
 from operators.inference import reports
-from operators.inference.backlog import Entry, Waiting, verdict
+from operators.inference.backlog import Waiting
 from operators.inference.batch import Call, Rows
-from operators.inference.interface import Embedder, Result
-from operators.records import Embedding, Floats
+from operators.inference.interface import Embedder
+from operators.records import Embedding, Failure, Floats
 from operators.recovery import Diagnosis
 
-Settled: TypeAlias = list[tuple[Entry, tuple[Result, ...]]]
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a call did for one window: an embedding, or the reason why there is none."""
+
+    waiting: Waiting
+    embedding: Embedding | None
+    fault: str = ""
 
 
 def too_large(call: Call, answer: Rows | Diagnosis) -> bool:
@@ -24,48 +31,47 @@ def too_large(call: Call, answer: Rows | Diagnosis) -> bool:
     return ran_out and len(call.taken) > 1
 
 
-def settle(call: Call, answer: Rows | Diagnosis, model: Embedder, *, took_s: float) -> Settled:
-    """What becomes of the windows of a call that returned."""
-    if too_large(call, answer):
+def settle(call: Call, answer: Rows | Diagnosis, model: Embedder, *, took_s: float) -> list[Fate]:
+    """The fates of a call's windows; none where they wait for another call or have another."""
+    if call.probe or too_large(call, answer):
         return []
     if isinstance(answer, Diagnosis):
-        return failed(call, answer, model)
-    return embedded(call, answer, model, took_s=took_s)
-
-
-def embedded(call: Call, rows: Rows, model: Embedder, *, took_s: float) -> Settled:
-    """Embeddings for the good rows of an answer, verdicts for the others."""
-    faults = Counter(fault for fault in rows.faults if fault)
-    batch_header = tracing.traceparent_of(call.span)
-    settled: Settled = []
-    told = False
-    for waiting, vector, fault in zip(call.taken, rows.vectors, rows.faults, strict=True):
-        results: tuple[Result, ...]
-        if not fault:
-            header = _window_span(waiting, call, model.name, batch_header, took_s)
-            results = (_embedding(waiting, vector, model.space, header),)
-        else:
-            window = waiting.window
-            tracing.promote(window, fault)
-            results = (verdict(window, model.space, "dead", fault),)
-            if not told:
-                count = len(call.taken)
-                report = reports.bad_rows(model.name, window, faults, count, batch_header)
-                results, told = (report, *results), True
-        settled.append((waiting.entry, results))
-    return settled
-
-
-def failed(call: Call, diagnosis: Diagnosis, model: Embedder) -> Settled:
-    """Every window of the call is dead, for one reason that is told once."""
+        return [_failed(waiting, answer.error_class) for waiting in call.taken]
     header = tracing.traceparent_of(call.span)
-    report = reports.failed_batch(model.name, call.windows, diagnosis, header)
-    settled: Settled = []
-    for waiting in call.taken:
-        tracing.promote(waiting.window, diagnosis.error_class)
-        dead = verdict(waiting.window, model.space, "dead", diagnosis.error_class)
-        settled.append((waiting.entry, (dead,) if settled else (report, dead)))
-    return settled
+    fates: list[Fate] = []
+    for waiting, vector, fault in zip(call.taken, answer.vectors, answer.faults, strict=True):
+        if fault:
+            fates.append(_failed(waiting, fault))
+        else:
+            own = _window_span(waiting, call, model.name, header, took_s)
+            fates.append(Fate(waiting, _embedding(waiting, vector, model.space, own)))
+    return fates
+
+
+def report(call: Call, answer: Rows | Diagnosis, model: str, heir: str) -> Failure | None:
+    """What to say of a call: None where every window got its vector.
+
+    Args:
+        call: that returned, or is past its deadline.
+        answer: what the model returned.
+        model: its name.
+        heir: name of the model that is asked next; "" where there is none.
+    """
+    header = tracing.traceparent_of(call.span)
+    if isinstance(answer, Diagnosis):
+        return reports.failed_batch(model, call.windows, answer, header, heir)
+    faults = Counter(fault for fault in answer.faults if fault)
+    if not faults:
+        return None
+    first = next(k for k, fault in enumerate(answer.faults) if fault)
+    window = call.taken[first].window
+    return reports.bad_rows(model, window, faults, len(call.taken), header, heir)
+
+
+def _failed(waiting: Waiting, fault: str) -> Fate:
+    if not waiting.entry.rung:  # once a window, however many rungs it fails on
+        tracing.promote(waiting.window, fault)
+    return Fate(waiting, None, fault)
 
 
 def _embedding(waiting: Waiting, vector: Floats, space: str, traceparent: str) -> Embedding:

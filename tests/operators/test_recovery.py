@@ -30,6 +30,10 @@ class RpcError(Exception):
     """Named as grpc names it."""
 
 
+class RuntimeException(Exception):
+    """Named as onnxruntime names it."""
+
+
 class InactiveRpcError(RpcError):
     """Classes deeper in a library inherit the class of their parent."""
 
@@ -43,6 +47,12 @@ class InactiveRpcError(RpcError):
         (torch.cuda.OutOfMemoryError("CUDA out of memory"), "memory"),
         (RuntimeError("CUDA error: out of memory"), "memory"),
         (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "memory"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), "memory"),
+        (torch.OutOfMemoryError("Allocation on device 0 would exceed the limit"), "memory"),
+        (torch.AcceleratorError("CUDA error: out of memory"), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (RuntimeException("Failed to allocate memory for requested buffer of size 8"), "memory"),
         (RuntimeError("CUDA error: device-side assert triggered"), "system"),
         (torch.AcceleratorError("CUDA error: an illegal memory access"), "system"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "connection"),

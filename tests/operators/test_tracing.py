@@ -171,7 +171,7 @@ class Model:
         self.error = error
         self.spans: list[str] = []
 
-    def embed(self, windows: np.ndarray) -> np.ndarray:
+    def embed(self, windows: np.ndarray, rate_hz: int | None = None) -> np.ndarray:
         self.spans.append(tracing.traceparent_of(trace.get_current_span()))
         if self.error:
             raise self.error

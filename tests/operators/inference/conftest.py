@@ -36,12 +36,14 @@ class Double:
 
     def __init__(self, script: Callable[[int, Floats, Floats], Floats] | None = None) -> None:
         self.sizes: list[int] = []
+        self.rates: list[int | None] = []
         self.threads: list[threading.Thread] = []
         self.script = script
 
-    def embed(self, windows: Floats) -> Floats:
+    def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
         call = len(self.sizes)
         self.sizes.append(len(windows))
+        self.rates.append(rate_hz)
         self.threads.append(threading.current_thread())
         rows = np.zeros((len(windows), DIMENSION), np.float32)
         rows[:, 0] = windows[:, 0]
@@ -80,6 +82,20 @@ class Lane(Inference):
 
     def _count(self, windows: int) -> None:
         self.paid += windows
+
+    def wait_until_settled(self) -> None:
+        """Wait, without polling, until a call has taken effect and something can go out."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: self._dispatch.ready, WAIT_S)
+
+    def wait_for_trials(self) -> None:
+        """Wait until no model is tried, or about to be tried, beside the one that serves."""
+        with self._lock:
+            rungs = range(len(self.models))
+            assert self._lock.wait_for(
+                lambda: not self._dispatch.probing and not any(map(self._dispatch.wants, rungs)),
+                WAIT_S,
+            )
 
     def all(self) -> list[Output]:
         until_s = time.monotonic() + WAIT_S
@@ -138,6 +154,23 @@ def held() -> type[Held]:
 @pytest.fixture(scope="session")
 def lane_type() -> type[Lane]:
     return Lane
+
+
+@pytest.fixture
+def named() -> Callable[..., Double]:
+    """Builds a model of this name that fails the calls it is told to fail."""
+
+    def build(name: str, *, fails: Any = (), script: Any = None) -> Double:
+        def own(call: int, windows: Floats, rows: Floats) -> Floats:
+            if call in fails:
+                raise RuntimeError("device is away")
+            return rows
+
+        model = Double(script or own)
+        model.name, model.space = name, f"{name}-00000000-4"
+        return model
+
+    return build
 
 
 @pytest.fixture

@@ -70,7 +70,16 @@ def test_a_model_that_ends_its_thread_is_only_a_failed_batch(lane, double, windo
     assert reasons(one_by_one(inference, [window(0), window(1)])) == ["model", "model"]
 
 
-@pytest.mark.parametrize("error", [MemoryError, torch.cuda.OutOfMemoryError])
+def allocate_too_much(_: str) -> Exception:
+    """What torch really raises on the processor: a bare RuntimeError."""
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(10**15)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError, torch.OutOfMemoryError, torch.AcceleratorError, allocate_too_much]
+)
 def test_out_of_memory_halves_the_batch_until_it_fits_and_loses_nothing(
     lane, double, held, window, error
 ):
@@ -78,7 +87,7 @@ def test_out_of_memory_halves_the_batch_until_it_fits_and_loses_nothing(
 
     def script(call, windows, rows):
         if len(windows) > 2:
-            raise error("CUDA out of memory")
+            raise error("CUDA error: out of memory")
         return hold(call, windows, rows)
 
     model = double(script)
@@ -243,24 +252,39 @@ def test_an_open_breaker_refuses_at_once_tells_each_stream_once_and_tries_again(
     assert len(model.sizes) == 2 + 20 + 3
 
 
-def test_a_call_past_its_deadline_is_abandoned_and_another_thread_goes_on(
+def test_a_call_past_its_deadline_is_abandoned_and_trips_the_breaker_at_once(
     lane, double, held, clock, window
 ):
     hold = held(0)
     model = double(hold)
-    inference = lane(model, InferenceConfig(deadline_s=30.0), clock=clock)
+    inference = lane(model, InferenceConfig(deadline_s=30.0), clock=clock, utc=clock)
     inference.submit([window(0), window(1, samples=3)])
     hold.wait_until_in(0)
     clock.now += 30.0
     assert inference.poll() == []  # exactly the deadline is not past it
     clock.now += 0.1
     out = inference.poll()
-    assert reasons(out) == ["timeout"]
-    (failure,) = failures(out)
+    assert reasons(out) == ["timeout", "breaker_open"]
+    (transition,) = (item for item in out if isinstance(item, BreakerTransition))
+    assert (transition.from_state, transition.to_state) == ("closed", "open")
+    assert transition.reason == "timeout"
+    failure = failures(out)[0]
     assert failure.detail == (
         "double: a batch of 1 window failed: no answer within the deadline of 30 s"
     )
     assert "deadline" in failure.remedy
+
+
+def test_after_a_call_that_hangs_another_thread_goes_on(lane, double, held, clock, window):
+    hold = held(0)
+    model = double(hold)
+    inference = lane(model, clock=clock, utc=clock)
+    inference.submit([window(0)])
+    hold.wait_until_in(0)
+    clock.now += 30.1
+    assert reasons(inference.poll()) == ["timeout"]
+    clock.now += 10.0
+    inference.submit([window(1)])
     assert reasons(inference.all()) == ["stored"]
     hold.let_go()
     model.threads[0].join(20)
@@ -271,50 +295,45 @@ def test_a_call_past_its_deadline_is_abandoned_and_another_thread_goes_on(
 
 
 def test_an_answer_that_was_late_counts_as_late_even_if_nobody_looked_in_between(
-    lane, double, held, clock, window
+    lane, double, clock, window
 ):
-    hold = held(1)
-
-    def script(call, windows, rows):
-        if call == 0:
-            clock.now += 31.0
-        return hold(call, windows, rows)
-
-    inference = lane(double(script), clock=clock)
-    inference.submit([window(0), window(1, samples=3)])
-    hold.wait_until_in(1)  # so the first answer was taken, and nobody has polled
-    out = inference.poll()
-    assert reasons(out) == ["timeout"]
-    assert len(failures(out)) == 1
-    hold.let_go()
-    assert reasons(inference.all()) == ["stored"]
-
-
-def test_time_outs_open_the_breaker_like_any_failure(lane, double, clock, window):
     def script(call, windows, rows):
         clock.now += 31.0
         return rows
 
-    config = InferenceConfig(breaker=BreakerConfig(minimum_number_of_calls=2))
-    inference = lane(double(script), config, clock=clock)
-    out = one_by_one(inference, [window(k) for k in range(3)])
-    assert reasons(out) == ["timeout", "timeout", "breaker_open"]
+    inference = lane(double(script), clock=clock, utc=clock)
+    inference.submit([window(0)])
+    inference.wait_until_settled()  # so the answer was taken, and nobody has polled
+    out = inference.poll()
+    assert reasons(out) == ["timeout"]
+    assert changes(out) == ["open"]
+    assert len(failures(out)) == 1
+
+
+def test_an_error_that_is_called_a_time_out_within_the_deadline_trips_nothing(lane, double, window):
+    def script(call, windows, rows):
+        raise TimeoutError("a remote model gave up")
+
+    assert changes(one_by_one(lane(double(script)), [window(0)])) == []
 
 
 def test_too_many_hanging_calls_ask_for_a_restart_clearly_and_lose_nothing(
     lane, double, held, clock, window, end
 ):
     hold = held(0, 1)
-    inference = lane(double(hold), InferenceConfig(max_abandoned=2), clock=clock)
+    inference = lane(double(hold), InferenceConfig(max_abandoned=2), clock=clock, utc=clock)
     inference.submit([window(0)])
     hold.wait_until_in(0)
     clock.now += 31.0
     inference.poll()
+    clock.now += 10.0
     inference.submit([window(1), window(2, samples=3)])
     hold.wait_until_in(1)
+    assert inference.hanging == ""
     clock.now += 31.0
     out = inference.poll()
     assert inference.needs_restart
+    assert inference.hanging == "double"
     assert reasons(out) == ["timeout", "restart_needed"]
     report = next(each for each in failures(out) if each.reason == "restart_needed")
     assert report.detail == "double: 2 calls hang past their deadline of 30 s"
@@ -331,12 +350,15 @@ def test_too_many_hanging_calls_ask_for_a_restart_clearly_and_lose_nothing(
 def test_a_hanging_call_that_comes_back_no_longer_counts(lane, double, held, clock, window):
     hold = held(0, 1, 2)
     model = double(hold)
-    inference = lane(model, InferenceConfig(max_abandoned=2), clock=clock)
+    inference = lane(model, InferenceConfig(max_abandoned=2), clock=clock, utc=clock)
     for call in range(3):
         inference.submit([window(call)])
         hold.wait_until_in(call)
         clock.now += 31.0
         assert reasons(inference.poll()) == ["timeout"]
+        assert inference.rungs[0].hanging == 1
         hold.let_go(call)
         model.threads[call].join(20)
+        assert inference.rungs[0].hanging == 0
+        clock.now += 300.0
     assert not inference.needs_restart

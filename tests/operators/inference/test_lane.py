@@ -239,26 +239,35 @@ ITEMS = st.lists(
     ),
     max_size=40,
 )
-FAULTS = st.lists(st.sampled_from(["", "", "", "raise", "memory", "nan"]), max_size=12)
+FAULTS = st.lists(
+    st.lists(st.sampled_from(["", "", "", "raise", "memory", "nan"]), max_size=12),
+    min_size=1,
+    max_size=3,
+)
 
 
 @settings(max_examples=80, deadline=None)
 @given(items=ITEMS, faults=FAULTS, cuts=st.sets(st.integers(0, 40)), max_batch=st.integers(1, 6))
-def test_whatever_the_model_does_every_window_leaves_once_and_in_order(
+def test_whatever_the_models_do_every_window_leaves_once_and_in_order(
     double, lane_type, window, end, items, faults, cuts, max_batch
 ):
-    def script(call, windows, rows):
-        fault = faults[call] if call < len(faults) else ""
-        if fault == "raise":
-            raise RuntimeError("boom")
-        if fault == "memory":
-            raise MemoryError
-        if fault == "nan":
-            rows[0] = np.nan
-        return rows
+    def rung(number, own):
+        def script(call, windows, rows):
+            fault = own[call] if call < len(own) else ""
+            if fault == "raise":
+                raise RuntimeError("boom")
+            if fault == "memory":
+                raise MemoryError
+            if fault == "nan":
+                rows[0] = np.nan
+            return rows
+
+        model = double(script)
+        model.name = f"double{number}"
+        return model
 
     inference = lane_type(
-        double(script),
+        [rung(number, own) for number, own in enumerate(faults)],
         InferenceConfig(max_batch=max_batch, capacity=3),
         is_live=lambda stream: stream == "mic",
     )

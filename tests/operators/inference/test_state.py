@@ -150,7 +150,7 @@ def test_a_smaller_maximum_in_a_new_configuration_holds_at_once(lane, double):
 
 
 def test_a_snapshot_of_another_version_is_refused_by_name(lane, double):
-    with pytest.raises(ValueError, match="inference double: state version 7, expected 1"):
+    with pytest.raises(ValueError, match="inference double: state version 7, expected 2"):
         lane(double()).restore({"version": 7})
 
 
@@ -161,10 +161,10 @@ def test_the_state_is_plain_and_versioned(lane, double, held, window):
     hold.wait_until_in(0)
     state = inference.snapshot()
     hold.let_go()
-    assert state["version"] == 1
+    assert state["version"] == 2
     (open_one, gated) = state["entries"]
     assert isinstance(open_one[0].samples, np.ndarray)
-    assert open_one[1:] == ((), True)
+    assert open_one[1:] == ((), True, 0)
     assert gated[0] is None
     assert gated[1][0].verdict == "gated"
     assert gated[2] is False

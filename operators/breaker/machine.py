@@ -1,11 +1,12 @@
 """A circuit breaker as a pure state model: closed, open, half-open; every change is an event.
 
 Terms and rules are those of resilience4j's CircuitBreaker with a count-based sliding window
-(https://resilience4j.readme.io/docs/circuitbreaker), with three departures. A permission
+(https://resilience4j.readme.io/docs/circuitbreaker), with four departures. A permission
 belongs to the state that gave it: what a call reports after the state has changed is ignored
 rather than held against the new state. A trial that never reports counts as failed after
 ``trial_timeout_s``, so that a half-open breaker cannot be wedged. The wait may grow with each
-reopening.
+reopening. And a call whose failure cannot be waited out, such as one that hangs, may ``trip`` it:
+then it opens whatever the counts say.
 
 Time is UTC in epoch seconds, because a wait must survive a restart and monotonic clocks do not.
 Invariant: what is left to wait never exceeds the configured wait, and a clock set back does not
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from operators.breaker.config import BreakerConfig
 from operators.records import BreakerTransition
 
 Clock: TypeAlias = Callable[[], float]
@@ -27,66 +29,6 @@ CLOSED: Final = "closed"
 OPEN: Final = "open"
 HALF_OPEN: Final = "half_open"
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerConfig:
-    """When to open and when to try again; rates are shares in (0, 1].
-
-    Attributes:
-        sliding_window_calls: how many of the last calls the rates are taken over.
-        minimum_number_of_calls: below that many recorded calls nothing opens.
-        failure_rate_threshold: opens at or above this share of failed calls.
-        slow_call_rate_threshold: opens at or above this share of slow calls.
-        slow_call_duration_s: a call longer than this is slow. The default lies above any
-            deadline grym uses, so slowness alone opens nothing: results must not depend on
-            the machine's speed.
-        wait_duration_in_open_s: how long to refuse before trying again.
-        wait_growth: factor on the wait with each reopening (1 = constant).
-        wait_cap_s: the wait never grows beyond this.
-        permitted_calls_in_half_open: trial calls that decide between closed and open.
-        trial_timeout_s: a trial that has not reported by then counts as failed.
-    """
-
-    sliding_window_calls: int = 20
-    minimum_number_of_calls: int = 5
-    failure_rate_threshold: float = 0.5
-    slow_call_rate_threshold: float = 1.0
-    slow_call_duration_s: float = 60.0
-    wait_duration_in_open_s: float = 10.0
-    wait_growth: float = 2.0
-    wait_cap_s: float = 300.0
-    permitted_calls_in_half_open: int = 2
-    trial_timeout_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        """Refuse what could never open or never close.
-
-        Raises:
-            ValueError: names the setting, its value and the expected range.
-        """
-        counts = ("sliding_window_calls", "minimum_number_of_calls", "permitted_calls_in_half_open")
-        for key in counts:
-            if getattr(self, key) < 1:
-                raise ValueError(f"breaker {key} = {getattr(self, key)}: expected 1 or more")
-        if self.minimum_number_of_calls > self.sliding_window_calls:
-            raise ValueError(
-                f"breaker minimum_number_of_calls = {self.minimum_number_of_calls}: expected at "
-                f"most sliding_window_calls = {self.sliding_window_calls}, or it never opens"
-            )
-        for key in ("failure_rate_threshold", "slow_call_rate_threshold"):
-            if not 0.0 < getattr(self, key) <= 1.0:
-                raise ValueError(f"breaker {key} = {getattr(self, key)}: expected within (0, 1]")
-        for key in ("slow_call_duration_s", "wait_duration_in_open_s", "trial_timeout_s"):
-            if not getattr(self, key) > 0.0:
-                raise ValueError(f"breaker {key} = {getattr(self, key)}: expected above 0 s")
-        if not 1.0 <= self.wait_growth < math.inf:
-            raise ValueError(f"breaker wait_growth = {self.wait_growth}: expected 1 or more")
-        if not self.wait_duration_in_open_s <= self.wait_cap_s < math.inf:
-            raise ValueError(
-                f"breaker wait_cap_s = {self.wait_cap_s}: expected at least "
-                f"wait_duration_in_open_s = {self.wait_duration_in_open_s}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +99,13 @@ class Breaker:
         """The state as last decided; an open one turns half-open only when asked for leave."""
         return self._state
 
+    @property
+    def permits(self) -> bool:
+        """Whether ``acquire`` gives leave now (trials that are out may yet report); pure."""
+        if self._state == HALF_OPEN:
+            return self._trial_left
+        return self._state == CLOSED or self.remaining_s() <= 0.0
+
     def acquire(self) -> Permission:
         """Ask for leave to make a call now."""
         now = self._now()
@@ -166,12 +115,10 @@ class Breaker:
         allowed, trial, wait_s = self._state == CLOSED, 0, 0.0
         if self._state == OPEN:
             wait_s = self._until_s - now
-        elif self._state == HALF_OPEN:
-            used = len(self._trials) + len(self._calls.ring)
-            if allowed := used < self.config.permitted_calls_in_half_open:
-                self._trials_given += 1
-                trial = self._trials_given
-                self._trials[trial] = now + self.config.trial_timeout_s
+        elif self._state == HALF_OPEN and (allowed := self._trial_left):
+            self._trials_given += 1
+            trial = self._trials_given
+            self._trials[trial] = now + self.config.trial_timeout_s
         return Permission(allowed, self._state, wait_s, tuple(transitions), self._epoch, trial)
 
     def record(
@@ -193,6 +140,22 @@ class Breaker:
             return []
         self._calls.add(not ok, duration_s > self.config.slow_call_duration_s)
         return self._judge(now)
+
+    def trip(self, permission: Permission, reason: str = "timeout") -> list[BreakerTransition]:
+        """Report a permitted call that hangs: open at once, also from half-open.
+
+        Args:
+            permission: what ``acquire`` gave; ignored where ``record`` would ignore it.
+            reason: of the transition.
+
+        Returns:
+            The change of state: none or one.
+        """
+        now = self._now()
+        if not self._take_back(permission):
+            return []
+        self._calls.add(True, True)
+        return [self._change(OPEN, now, reason)]
 
     def release(self, permission: Permission) -> None:
         """Hand a permission back unused, or one whose call says nothing about the model."""
@@ -228,11 +191,10 @@ class Breaker:
                 f"breaker {self.name}: state version {state.get('version')}, expected {_VERSION}"
             )
         self._state = state["state"]
-        half_open = self._state == HALF_OPEN
-        size = self.config.permitted_calls_in_half_open
-        self._calls = _Calls(
-            size if half_open else self.config.sliding_window_calls, state["calls"]
-        )
+        calls = state["calls"]
+        if self._state == HALF_OPEN and len(calls) >= self._enough:
+            calls = []  # fewer trials are asked for than before: they would never be judged
+        self._calls = _Calls(self._size, calls)
         self._epoch = state["epoch"]
         # The configuration may have been changed between the runs: its cap holds at once.
         self._wait_s = min(state["wait_s"], self.config.wait_cap_s)
@@ -240,6 +202,22 @@ class Breaker:
         self._until_s = min(state["until_s"], self._last_s + self._wait_s)
         self._trials = {}
         self._trials_given = state["trials_given"]
+
+    @property
+    def _size(self) -> int:
+        """How many calls the present state keeps."""
+        trying = self._state == HALF_OPEN
+        config = self.config
+        return config.permitted_calls_in_half_open if trying else config.sliding_window_calls
+
+    @property
+    def _enough(self) -> int:
+        """How many calls the present state is judged by."""
+        return min(self.config.minimum_number_of_calls, self._size)
+
+    @property
+    def _trial_left(self) -> bool:
+        return len(self._trials) + len(self._calls.ring) < self._size
 
     def _now(self) -> float:
         """The clock; where it was set back, deadlines move with it (what is left stays left)."""
@@ -268,10 +246,7 @@ class Breaker:
         """Open, close or stay, by the rates over enough calls."""
         config = self.config
         trying = self._state == HALF_OPEN
-        enough = config.minimum_number_of_calls
-        if trying:
-            enough = min(enough, config.permitted_calls_in_half_open)
-        if len(self._calls.ring) < enough:
+        if len(self._calls.ring) < self._enough:
             return []
         failure_rate, slow_call_rate = self._calls.rates
         if failure_rate >= config.failure_rate_threshold:
@@ -294,10 +269,8 @@ class Breaker:
             self._wait_s = min(config.wait_cap_s, grown)
             self._until_s = now + self._wait_s
             attributes["wait_s"] = self._wait_s
-        trying = to == HALF_OPEN
-        size = config.permitted_calls_in_half_open if trying else config.sliding_window_calls
-        self._calls = _Calls(size)
+        self._state = to
+        self._calls = _Calls(self._size)
         self._trials = {}
         self._epoch += 1
-        self._state = to
         return BreakerTransition(self.name, came_from, to, now, reason, attributes)
