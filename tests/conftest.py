@@ -1,3 +1,3 @@
-"""Fixtures of things that really run: brokers, a sound server."""
+"""Fixtures of things that really run: brokers, models in folders, a sound server."""
 
-pytest_plugins = ("tests.plugins.brokers", "tests.plugins.sound")
+pytest_plugins = ("tests.plugins.brokers", "tests.plugins.folders", "tests.plugins.sound")

@@ -6,25 +6,37 @@ configuration. A model reads the folder of weights that its configuration names;
 live and how they are filled is not known here.
 """
 
-import importlib
-from dataclasses import fields
-from typing import Any, cast
+from typing import cast
 
-from operators.models.protocol import (
-    Model,
-    ModelConfig,
-    ModelConfigError,
-    ModelError,
-    UnknownModelError,
-)
+from operators.models.protocol import Model, ModelConfig, ModelError
+from operators.models.registry import Registry
 
 MODELS: dict[str, str] = {
     "aisfx": "operators.models.aisfx:Aisfx",
+    "aisfx_plain": "operators.models.aisfx_plain:AisfxPlain",
+    "ast": "operators.models.ast:Ast",
+    "clap": "operators.models.clap:Clap",
+    "data2vec": "operators.models.wav2vec2:Data2vec",
+    "hubert": "operators.models.wav2vec2:Hubert",
     "logmel": "operators.models.logmel:Logmel",
+    "wav2vec2": "operators.models.wav2vec2:Wav2vec2",
+    "wavlm": "operators.models.wav2vec2:Wavlm",
 }
 DEFAULT_MODEL = "aisfx"
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "Model", "ModelConfig", "ModelError", "configure", "load"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "MODELS",
+    "Model",
+    "ModelConfig",
+    "ModelError",
+    "configure",
+    "load",
+    "reads_text",
+]
+
+
+_REGISTRY = Registry(MODELS)
 
 
 def configure(name: str, **options: object) -> ModelConfig:
@@ -38,14 +50,7 @@ def configure(name: str, **options: object) -> ModelConfig:
         UnknownModelError: no such model.
         ModelConfigError: an option or a value that this model does not have.
     """
-    config_type = _class_of(name).config_type
-    known = [field.name for field in fields(config_type)]
-    for option in options:
-        if option not in known:
-            raise ModelConfigError(
-                f"model {name!r} has no option {option!r}: it has {', '.join(known)}"
-            )
-    return cast("ModelConfig", config_type(**options))
+    return _REGISTRY.configure(name, **options)
 
 
 def load(name: str, config: ModelConfig | None = None) -> Model:
@@ -61,15 +66,13 @@ def load(name: str, config: ModelConfig | None = None) -> Model:
         WeightsMissingError: the model needs weights and none are where the configuration says.
         BadWeightsError: its weights are damaged.
     """
-    model_type = _class_of(name)
-    config = model_type.config_type() if config is None else config
-    if not isinstance(config, model_type.config_type):
-        raise ModelConfigError(f"model {name!r} was given a {type(config).__name__}")
-    return cast("Model", model_type(config))
+    return cast("Model", _REGISTRY.load(name, config))
 
 
-def _class_of(name: str) -> Any:
-    if name not in MODELS:
-        raise UnknownModelError(name, tuple(sorted(MODELS)))
-    module, _, attribute = MODELS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def reads_text(name: str) -> bool:
+    """Whether a model embeds words as well; imports it.
+
+    Raises:
+        UnknownModelError: no such model.
+    """
+    return hasattr(_REGISTRY.class_of(name), "embed_text")

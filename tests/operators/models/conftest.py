@@ -16,8 +16,12 @@ def aisfx_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def models(aisfx_folder: Path) -> dict[str, Model]:
-    """Every model, in the arithmetic that this processor is given by default."""
+    """Grym's own models, in the arithmetic that this processor is given by default."""
     return {
         name: load(name, configure(name, weights=folder))
-        for name, folder in (("aisfx", aisfx_folder), ("logmel", None))
+        for name, folder in (
+            ("aisfx", aisfx_folder),
+            ("aisfx_plain", aisfx_folder),
+            ("logmel", None),
+        )
     }

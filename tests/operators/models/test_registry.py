@@ -16,18 +16,18 @@ from operators.models.protocol import (
 def test_naming_the_models_imports_no_framework() -> None:
     code = (
         "import sys; from operators.models import MODELS; from connectors import weights;"
-        "print(sorted(MODELS), 'torch' in sys.modules)"
+        "print('aisfx' in MODELS, 'torch' in sys.modules)"
     )
     root = Path(__file__).parents[3]
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
     )
-    assert run.stdout == "['aisfx', 'logmel'] False\n", run.stderr
+    assert run.stdout == "True False\n", run.stderr
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
     for ask in (load, configure):
-        with pytest.raises(UnknownModelError, match=r"'yamnet'.*aisfx, logmel"):
+        with pytest.raises(UnknownModelError, match=r"'yamnet'.*aisfx, .*logmel"):
             ask("yamnet")
 
 
@@ -48,8 +48,8 @@ def test_a_model_without_its_weights_says_what_to_run() -> None:
         load(DEFAULT_MODEL)
 
 
-def test_every_registered_model_keeps_the_protocol(models: dict[str, Model]) -> None:
-    assert set(models) == set(MODELS)
+def test_every_model_of_grym_keeps_the_protocol(models: dict[str, Model]) -> None:
+    assert set(models) <= set(MODELS)
     for name, model in models.items():
         assert isinstance(model, Model)
         assert model.name == name
