@@ -5,8 +5,8 @@ A vector travels as raw little-endian float32, a template as it is; everything e
 whose floats survive exactly (shortest round-trip representation).
 
 Invariant: ``decode(encode(record))`` equals the record, field by field; a change of layout or of
-a record's fields changes ``VERSION``. Entries of version 1, which a spool may still hold after an
-update, are read too.
+a record's fields changes ``VERSION`` (a new kind of record does not: who does not know it says so).
+Entries of version 1, which a spool may still hold after an update, are read too.
 """
 
 import json
@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation
+from operators.remarks import Description, Tag
 
-Storable: TypeAlias = Embedding | Occurrence | Pattern | Relation | Centroid
+Storable: TypeAlias = Embedding | Occurrence | Pattern | Relation | Centroid | Description | Tag
 VERSION = 2
 _ADDED: dict[int, frozenset[tuple[type, str]]] = {
     1: frozenset({(Centroid, "withdrawn")}),
@@ -31,6 +32,8 @@ _KINDS: dict[str, type[Storable]] = {
     "pattern": Pattern,
     "relation": Relation,
     "centroid": Centroid,
+    "description": Description,
+    "tag": Tag,
 }
 _NAMES = {record: name for name, record in _KINDS.items()}
 _RAW = {Embedding: "vector", Centroid: "vector", Pattern: "template"}

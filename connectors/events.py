@@ -16,10 +16,12 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    RungChange,
     SourceState,
     Verdict,
     to_s,
 )
+from operators.remarks import Description, Tag
 
 Event = dict[str, Any]
 
@@ -126,6 +128,39 @@ def _breaker(item: BreakerTransition) -> Event:
     }
 
 
+def _rung(item: RungChange) -> Event:
+    return {
+        "event": "rung",
+        "model": item.ladder,
+        "from": item.from_model or None,
+        "to": item.to_model or None,
+        "reason": item.reason or None,
+    }
+
+
+def _description(item: Description) -> Event:
+    return {
+        "event": "description",
+        "stream": item.stream,
+        "pattern": item.pattern,
+        "text": item.text or None,
+        "model": item.model or None,
+        "start_s": _number(item.start_s),
+        "end_s": _number(item.end_s),
+        "clip": item.clip or None,
+    }
+
+
+def _tag(item: Tag) -> Event:
+    return {
+        "event": "tag",
+        "stream": item.stream,
+        "start_s": _number(to_s(item.index)),
+        "kind": item.kind,
+        "score": _number(item.score),
+    }
+
+
 def _source(item: SourceState) -> Event:
     return {
         "event": "source",
@@ -142,13 +177,16 @@ def _number(value: float | None) -> float | None:
 
 _EVENTS: dict[type, Callable[[Any], Event]] = {
     BreakerTransition: _breaker,
+    Description: _description,
     Embedding: _stored,
     Failure: _failure,
     Novel: _novel,
     Occurrence: _occurrence,
     Pattern: _pattern,
     Relation: _relation,
+    RungChange: _rung,
     SourceState: _source,
+    Tag: _tag,
     Verdict: _verdict,
 }
 

@@ -6,7 +6,7 @@ announced at least once. Unit of parallelism: one part a process.
 """
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from bytewax.outputs import (
     DynamicSink,
@@ -15,11 +15,11 @@ from bytewax.outputs import (
     StatelessSinkPartition,
 )
 
+from connectors.entries import Storable
 from connectors.milvus.errors import StoreUnwritable
 from connectors.store import Store
-from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation
 
-_STORED = (Embedding, Occurrence, Pattern, Relation, Centroid)
+_STORED = get_args(Storable)
 
 
 class _EventPart(StatelessSinkPartition[tuple[str, object]]):

@@ -20,10 +20,12 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    RungChange,
     SourceState,
     Verdict,
     to_s,
 )
+from operators.remarks import Description, Tag
 
 _NAMES_KEPT = 4_096
 
@@ -37,7 +39,7 @@ class Announcements:
 
     def wanted(self, item: object) -> bool:
         """Whether this record is announced (state: the last status of each pattern)."""
-        if isinstance(item, Embedding | Verdict):
+        if isinstance(item, Embedding | Verdict | Tag):
             return self._windows
         if isinstance(item, Pattern):
             if self._status.get(item.pattern) == item.status:
@@ -114,9 +116,12 @@ class ReadableLines:
             Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
             Failure: _failure,
             BreakerTransition: _breaker,
+            RungChange: _rung,
+            Description: _description,
             SourceState: _source,
             Verdict: lambda item: _window(item, item.verdict),
             Embedding: lambda item: _window(item, "stored"),
+            Tag: _tag,
         }
 
     def __call__(self, item: object) -> None:
@@ -160,6 +165,22 @@ def _failure(item: Failure) -> str:
 
 def _breaker(item: BreakerTransition) -> str:
     return f"breaker of {item.name}: {item.from_state} -> [yellow]{item.to_state}[/] {item.reason}"
+
+
+def _rung(item: RungChange) -> str:
+    serving = f"[yellow]{item.to_model}[/] serves" if item.to_model else "[red]nobody serves[/]"
+    return f"model {item.ladder}: {serving} ({item.reason.replace('_', ' ')})"
+
+
+def _description(item: Description) -> str:
+    if not item.text:
+        return f"{_where(item.stream, item.start_s)}  [cyan]{item.pattern}[/]  clip {item.clip}"
+    said = f"{escape(item.model)}: {escape(item.text)}"
+    return f"{_where(item.stream, item.start_s)}  [cyan]{item.pattern}[/]  {said}"
+
+
+def _tag(item: Tag) -> str:
+    return f"[dim]{_where(item.stream, to_s(item.index))}  {item.kind} {item.score:.2f}[/]"
 
 
 def _went_wrong(item: object) -> bool:

@@ -29,8 +29,15 @@ from operators.models.protocol import (
     pull_command,
 )
 
-SOURCES: dict[str, str] = {"aisfx": "connectors.aisfx_checkpoint"}
-"""Modules that build a model's folder (``RECIPE``, ``build``); models not named here need none."""
+SOURCES: dict[str, str] = {
+    "aisfx": "connectors.aisfx_checkpoint",
+    "silero": "connectors.silero",
+}
+"""Modules that build a model's folder (``RECIPE``, ``build``)."""
+WEIGHTLESS = frozenset({"logmel"})
+"""Models that need no weights; who is named nowhere here reads a folder that people bring."""
+SHARED: dict[str, str] = {"aisfx_plain": "aisfx"}
+"""Models that read the folder of another one."""
 
 Progress: TypeAlias = Callable[[str], None]
 State: TypeAlias = Literal["ready", "missing", "damaged", "not needed"]
@@ -79,11 +86,13 @@ def status(name: str, *, cache_dir: Path | None = None) -> Status:
     Raises:
         UnknownModelError: no such model.
     """
-    folder = _folder(name, cache_dir)
-    if folder is None:
+    folder, owner = _folder(name, cache_dir), SHARED.get(name, name)
+    if name in WEIGHTLESS:
         return Status(name, "not needed", None, "computed from the signal alone, nothing to pull")
+    if folder is None:
+        return Status(name, "missing", None, yours(name))
     try:
-        manifest = artefact.read_manifest(name, folder, _source(name).RECIPE)
+        manifest = artefact.read_manifest(owner, folder, _source(owner).RECIPE)
         artefact.read_verified(folder, manifest)
     except WeightsMissingError as error:
         return Status(name, "missing", folder, str(error))
@@ -110,10 +119,12 @@ def pull(
         PullError: the download or the disk failed; what was there before is left alone.
     """
     tell: Progress = progress or _silent
-    folder = _folder(name, cache_dir)
-    if folder is None:
+    folder, name = _folder(name, cache_dir), SHARED.get(name, name)
+    if name in WEIGHTLESS:
         tell(f"model {name!r} needs no weights")
         return None
+    if folder is None:
+        raise PullError(f"the weights of {name!r} are not pulled: {yours(name)}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, tell):
@@ -192,16 +203,23 @@ def _locked(folder: Path, tell: Progress) -> Iterator[None]:
 
 
 def _folder(name: str, cache_dir: Path | None) -> Path | None:
-    if name not in MODELS:
-        raise UnknownModelError(name, tuple(sorted(MODELS)))
-    if name not in SOURCES:
+    known = {*MODELS, *SOURCES}  # what tags windows embeds none, and has weights all the same
+    if name not in known:
+        raise UnknownModelError(name, tuple(sorted(known)))
+    owner = SHARED.get(name, name)
+    if owner not in SOURCES:
         return None
     root = platformdirs.user_cache_path("grym") if cache_dir is None else cache_dir
-    return root / "models" / name
+    return root / "models" / owner
 
 
 def _source(name: str) -> Any:
     return importlib.import_module(SOURCES[name])
+
+
+def yours(name: str) -> str:
+    """What to do for a model whose weights people bring."""
+    return f'set path of [models.{name}] to a folder, or to "owner/name" on the hub'
 
 
 def _silent(_line: str) -> None:

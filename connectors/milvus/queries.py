@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from connectors.clips import FOLDER
 from connectors.events import Event, as_event
 from connectors.milvus.aliases import Aliases
 from connectors.milvus.filters import any_of, both
 from connectors.milvus.newest import Newest
+from connectors.milvus.process import embedded_path, state_dir
 from connectors.milvus.reader import Reader
+from connectors.milvus.remarks import Descriptions
 from connectors.milvus.rows import record_of
 from connectors.milvus.search import find
 from operators.records import Occurrence, Pattern, Relation
@@ -37,6 +40,8 @@ class Queries:
     """
 
     def __init__(self, uri: str, token: str | None = None) -> None:
+        path = embedded_path(uri)
+        self._clips = state_dir(path) / FOLDER if path else None
         self._reader = Reader(uri, token)
 
     def patterns(
@@ -47,18 +52,25 @@ class Queries:
         limit: int | None = None,
         merged: bool = False,
     ) -> list[Event]:
-        """Sounds that recur, by their first occurrence.
+        """Sounds that recur, by their first occurrence, with what they were said to sound like.
 
         Args:
             stream: only this stream.
             since_s: only what was heard in so many seconds before the newest data asked for.
             limit: only the first so many.
             merged: also those that were merged into another one.
+
+        Returns:
+            Events of patterns, each with its ``description`` and its ``clip``, or None for either.
+            A clip is a path where the store is embedded and the file is still there; of a server's
+            store only the file's name is known.
         """
         rows = self._since("patterns", "last_ns", stream, since_s)
         kept = [row for row in rows if merged or row["status"] != "merged"]
         kept.sort(key=lambda row: (row["first_ns"], row["key"]))
-        return _events(record_of(Pattern, row) for row in kept[:limit])
+        said = Descriptions.read(self._reader, self._aliases(), _of(stream), self._clips)
+        events = _events(record_of(Pattern, row) for row in kept[:limit])
+        return [event | said.of(event["pattern"]) for event in events]
 
     def occurrences(
         self, *, stream: str | None = None, since_s: float | None = None, limit: int | None = None
@@ -118,9 +130,10 @@ class Queries:
             limit: at most so many.
 
         Returns:
-            ``{"stream","start_s","end_s","start_ns","score","space","pattern"}``: ``score`` is
-            the cosine with the vector it is most like, ``pattern`` the one whose occurrence
-            overlaps the window most, or None.
+            ``{"stream","start_s","end_s","start_ns","score","space","pattern","speech"}``:
+            ``score`` is the cosine with the vector it is most like, ``pattern`` the one whose
+            occurrence overlaps the window most, or None, ``speech`` how surely the window holds
+            speech, or None where it was not tagged.
 
         Raises:
             StoreMissing: nothing was heard into this space; the text names those there are.

@@ -16,6 +16,7 @@ import numpy as np
 from connectors.entries import Storable
 from connectors.milvus.schema import DUMMY_VECTOR, LAYOUTS, MAX_TEXT, Layout, collection_name
 from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation, to_s
+from operators.remarks import Description, Tag
 
 Record = TypeVar("Record", Occurrence, Pattern, Relation)
 
@@ -70,6 +71,8 @@ def flaw_of(write: Write) -> str:
             return "the vector holds numbers that are not finite"
         if name == "template" and len(value) > MAX_TEXT:
             return f"the template has more than {_MAX_TEMPLATE_BYTES} bytes"
+        if name == "text" and len(value.encode()) > MAX_TEXT:
+            return f"the text has more than {MAX_TEXT} bytes"
     return ""
 
 
@@ -159,10 +162,45 @@ def _relation(record: Relation) -> Write:
     return Write(layout, "", record.key, row, record.stream, record.first_s)
 
 
+def _description(record: Description) -> Write:
+    # A clip that nothing was said of has a row of its own: it must not erase what was said once.
+    key = record.key if record.text else f"{record.key}|clip"
+    row = {
+        "key": key,
+        "stream": record.stream,
+        "pattern": record.pattern,
+        "text": record.text,
+        "model": record.model,
+        "clip": record.clip,
+        "start_ns": int(record.start_ns),
+        "start_s": float(record.start_s),
+        "end_s": float(record.end_s),
+        "vector": DUMMY_VECTOR,
+    }
+    return Write(LAYOUTS["descriptions"], "", key, row, record.stream, record.start_s)
+
+
+def _tag(record: Tag) -> Write:
+    start_s = to_s(record.index)
+    row = {
+        "key": record.key,
+        "stream": record.stream,
+        "kind": record.kind,
+        "start_ns": int(record.start_ns),
+        "start_s": start_s,
+        "duration_s": float(record.duration_s),
+        "score": float(record.score),
+        "vector": DUMMY_VECTOR,
+    }
+    return Write(LAYOUTS["tags"], "", record.key, row, record.stream, start_s)
+
+
 _WRITES: dict[type[Storable], Callable[[Any], Write]] = {
     Embedding: _embedding,
     Centroid: _centroid,
     Pattern: _pattern,
     Occurrence: _occurrence,
     Relation: _relation,
+    Description: _description,
+    Tag: _tag,
 }

@@ -104,6 +104,14 @@ LAYOUTS = {
                 yes_no="indirect",
             ),
         ),
+        Layout(
+            "descriptions",
+            _columns(text="stream pattern text model clip", whole="start_ns", real="start_s end_s"),
+        ),
+        Layout(
+            "tags",
+            _columns(text="stream kind", whole="start_ns", real="start_s duration_s score"),
+        ),
     )
 }
 

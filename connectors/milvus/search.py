@@ -18,6 +18,7 @@ from connectors.milvus.aliases import Aliases
 from connectors.milvus.errors import StoreMissing
 from connectors.milvus.filters import any_of
 from connectors.milvus.reader import Reader
+from connectors.milvus.remarks import speech_of
 from connectors.milvus.schema import collection_name, search_parameters
 
 _FIRST_ASKED = 8
@@ -52,6 +53,7 @@ def find(
             break
         asked *= 4
     patterns = _heard(reader, aliases, moments)
+    speech = speech_of(reader, moments)
     return [
         {
             "stream": hit["stream"],
@@ -61,8 +63,9 @@ def find(
             "score": round(hit["score"], 4),
             "space": space,
             "pattern": pattern,
+            "speech": score,
         }
-        for hit, pattern in zip(moments, patterns, strict=True)
+        for hit, pattern, score in zip(moments, patterns, speech, strict=True)
     ]
 
 

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from connectors.entries import Storable, decode, encode
 from operators.records import Centroid, Embedding, Novel, Occurrence, Pattern, Relation
+from operators.remarks import Description, Tag
 
 text = st.text(max_size=20)
 number = st.floats(allow_nan=False, width=64)
@@ -32,6 +33,8 @@ records = st.one_of(
         *(st.booleans(), st.booleans(), text),
     ),
     st.builds(Centroid, text, text, text, vector, whole, st.booleans()),
+    st.builds(Description, text, text, text, text, number, number, whole, text),
+    st.builds(Tag, text, whole, whole, number, text, number),
 )
 
 

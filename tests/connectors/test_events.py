@@ -22,14 +22,19 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    RungChange,
     Verdict,
 )
+from operators.remarks import Description, Tag
 
 OCCURRENCE = Occurrence("s", "pa", 61.25, 62.0, 61_250_000_000, 0.91234, 62.5, backfilled=False)
 PATTERN = Pattern("s", "pa", "", 2, 1.0, 61.25, 1, 2, 0.75, "born")
 RELATION = Relation("s", "sequential", "pa", "pb", 7, lag_s=1.5, lag_sd_s=0.1, lift=4.12345)
 FAILURE = Failure("s", "source", "truncated", "[x].flac ends early", "copy it again", 3.0)
 VECTOR = np.ones(2, np.float32)
+DESCRIPTION = Description("s", "pa", "a dog barks", "teller", 61.25, 62.0, 1, "pa.flac")
+TAG = Tag("s", 44_100, 10**9, 1.0, "speech", 0.98765)
+RUNG = RungChange("wav2vec2", "wav2vec2", "aisfx", 5.0, "breaker_open")
 EMBEDDING = Embedding("s", 44_100, 10**9, 1.0, True, -20.0, "m-00000000-2", VECTOR)
 
 KEYS = {
@@ -42,6 +47,9 @@ KEYS = {
     Novel("s", 1.0, 2.0): "event stream start_s end_s",
     FAILURE: "event stream stage reason detail remedy start_s",
     Verdict("s", 0, 0, "m", "gated"): "event stream start_s space verdict reason",
+    DESCRIPTION: "event stream pattern text model start_s end_s clip",
+    TAG: "event stream start_s kind score",
+    RUNG: "event model from to reason",
 }
 
 
@@ -62,6 +70,42 @@ def test_a_stored_window_is_told_with_its_place_and_space() -> None:
         "verdict": "stored",
         "reason": None,
     }
+
+
+def test_remarks_are_told_with_what_is_not_there_as_nothing() -> None:
+    assert as_event(DESCRIPTION) == {
+        "event": "description",
+        "stream": "s",
+        "pattern": "pa",
+        "text": "a dog barks",
+        "model": "teller",
+        "start_s": 61.25,
+        "end_s": 62.0,
+        "clip": "pa.flac",
+    }
+    kept = as_event(Description("s", "pa", "", "", 61.25, 62.0, 1))
+    assert kept is not None
+    assert (kept["text"], kept["model"], kept["clip"]) == (None, None, None)
+    assert as_event(TAG) == {
+        "event": "tag",
+        "stream": "s",
+        "start_s": 1.0,
+        "kind": "speech",
+        "score": 0.9877,
+    }
+
+
+def test_a_change_of_rung_names_who_serves_now_or_nobody() -> None:
+    assert as_event(RUNG) == {
+        "event": "rung",
+        "model": "wav2vec2",
+        "from": "wav2vec2",
+        "to": "aisfx",
+        "reason": "breaker_open",
+    }
+    none_left = as_event(RungChange("wav2vec2", "logmel", "", 5.0, "breaker_open"))
+    assert none_left is not None
+    assert none_left["to"] is None
 
 
 def test_a_withdrawn_relation_says_so() -> None:
@@ -135,6 +179,20 @@ def test_a_person_reads_where_what_and_how_sure() -> None:
     assert "new pattern, 0.75 s long" in text
     assert "sequential  pa -> pb  lag 1.50 s  lift 4.1  n=7" in text
     assert "source: truncated  [x].flac ends early - copy it again" in text
+
+
+def test_a_person_reads_who_serves_and_what_patterns_sound_like() -> None:
+    none_left = RungChange("wav2vec2", "aisfx", "", 9.0, "breaker_open")
+    kept = Description("s", "pa", "", "", 61.25, 62.0, 1, "pa.flac")
+    odd = Description("s", "pa", "[bold]loud", "teller", 61.25, 62.0, 1)
+    text = readable([RUNG, none_left, DESCRIPTION, kept, odd, TAG])
+    assert "model wav2vec2: aisfx serves (breaker open)" in text
+    assert "model wav2vec2: nobody serves (breaker open)" in text
+    assert "1:01.2  pa  teller: a dog barks" in text
+    assert "1:01.2  pa  clip pa.flac" in text
+    assert "teller: [bold]loud" in text
+    assert "speech" not in text
+    assert "0:01.0  speech 0.99" in readable([TAG], windows=True)
 
 
 def test_quiet_keeps_only_what_went_wrong() -> None:

@@ -51,6 +51,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     tiny = Source()
     monkeypatch.setitem(sys.modules, "tiny_source", tiny)
     monkeypatch.setitem(weights.SOURCES, "logmel", "tiny_source")
+    monkeypatch.setattr(weights, "WEIGHTLESS", frozenset())
     return tiny
 
 
@@ -113,8 +114,20 @@ def test_a_model_without_weights_needs_no_pull(tmp_path: Path) -> None:
 
 def test_an_unknown_model_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     for ask in (find, status, pull):
-        with pytest.raises(UnknownModelError, match="aisfx, logmel"):
+        with pytest.raises(UnknownModelError, match=r"aisfx, .*logmel, .*silero"):
             ask("yamnet", cache_dir=tmp_path)
+
+
+def test_a_model_may_share_the_folder_of_another(
+    source: Source, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(weights.SHARED, "aisfx_plain", "logmel")
+    assert status("aisfx_plain", cache_dir=tmp_path).state == "missing"
+    folder = pull("aisfx_plain", cache_dir=tmp_path)
+    assert folder == pull("logmel", cache_dir=tmp_path) == find("aisfx_plain", cache_dir=tmp_path)
+    assert source.builds == 1
+    found = status("aisfx_plain", cache_dir=tmp_path)
+    assert (found.name, found.state, found.folder) == ("aisfx_plain", "ready", folder)
 
 
 def test_what_was_never_pulled_is_missing(tmp_path: Path) -> None:

@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from connectors.clips import FOLDER
 from connectors.events import as_event
 from connectors.milvus import search
+from connectors.milvus.aliases import Aliases
 from connectors.milvus.connection import Connection
 from connectors.milvus.errors import StoreMissing
 from connectors.milvus.process import StoreProcess
 from connectors.milvus.queries import Queries
+from connectors.milvus.remarks import Descriptions
 from connectors.milvus.rows import write_of
 from connectors.milvus.schema import prepare
 from connectors.store import Store
+from operators.remarks import Description, Tag
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,7 @@ def queries(heard: Store) -> Iterator[Queries]:
 def test_patterns_come_by_time_as_listen_prints_them_without_merged_ones(queries, make) -> None:
     rows = queries.patterns()
     assert [row["pattern"] for row in rows] == ["early", "late", "other"]
-    assert rows[0] == as_event(make.pattern("early"))
+    assert rows[0] == (as_event(make.pattern("early")) or {}) | {"description": None, "clip": None}
     every = [row["pattern"] for row in queries.patterns(merged=True)]
     assert every == ["between", "early", "gone", "late", "other"]
     assert [row["pattern"] for row in queries.patterns(limit=2)] == ["early", "late"]
@@ -119,6 +123,7 @@ def test_search_gives_each_moment_once_with_the_pattern_heard_then(queries, make
         "score": 1.0,
         "space": make.space,
         "pattern": None,
+        "speech": None,
     }
     every = queries.search(make.vector(7), make.space, limit=100)
     starts = [row["start_s"] for row in every if row["stream"] == "mic"]
@@ -220,3 +225,79 @@ def test_more_rows_than_milvus_gives_at_once_come_back_whole(tmp_path: Path, mak
         rows = queries.occurrences()
         assert [row["start_s"] for row in rows] == [float(n) for n in range(count)]
     connection.close()
+
+
+def said(pattern: str, text: str, start_s: float, clip: str = "") -> Description:
+    return Description(
+        "mic", pattern, text, "teller" if text else "", start_s, start_s + 1, round(start_s), clip
+    )
+
+
+@pytest.fixture(scope="module")
+def remarked(tmp_path_factory: pytest.TempPathFactory, make) -> Iterator[Queries]:
+    """A store with remarks, some of them on patterns that were merged, and clips of some."""
+    uri = str(tmp_path_factory.mktemp("remarks") / "x.db")
+    merged = ("gone", "early"), ("older", "early"), ("lost", "late")
+    with Store.open(uri) as store:
+        store.append(
+            [
+                make.pattern("early", first_s=1.0),
+                make.pattern("late", first_s=2.0),
+                make.pattern("silent", first_s=3.0),
+                *(make.pattern(name, status="merged", into=into) for name, into in merged),
+                said("older", "a cat", 3.0, "older.flac"),
+                said("gone", "a dog", 5.0, "gone.flac"),
+                said("lost", "a bird", 5.0),
+                said("late", "a bell", 2.0, "late.flac"),
+                said("late", "a bell rings", 4.0, "late.flac"),
+                said("late", "", 6.0, "late.flac"),
+                said("silent", "", 6.0, "silent.flac"),
+                make.embedding(0.0, seed=1),
+                make.embedding(5.0, seed=1),
+                Tag("mic", 0, 0, 1.0, "speech", 0.123456),
+                Tag("mic", 0, 0, 1.0, "music", 0.9),
+            ]
+        )
+        assert store.drain(20)
+        clips = store.folder / FOLDER
+        clips.mkdir()
+        for name in ("late", "gone"):
+            (clips / f"{name}.flac").write_bytes(b"sound")
+        with Queries(uri) as queries:
+            yield queries
+
+
+def test_patterns_show_what_was_said_of_them_or_of_those_they_took_in(remarked: Queries) -> None:
+    rows = {row["pattern"]: row for row in remarked.patterns(merged=True)}
+    assert {name: row["description"] for name, row in rows.items()} == {
+        "early": "a dog",
+        "late": "a bell rings",
+        "silent": None,
+        "gone": "a dog",
+        "older": "a cat",
+        "lost": "a bird",
+    }
+    assert [row["pattern"] for row in remarked.patterns()] == ["early", "late", "silent"]
+    assert [row["description"] for row in remarked.patterns(stream="mic", limit=1)] == ["a dog"]
+
+
+def test_a_clip_is_a_path_that_can_be_opened_or_nothing(remarked: Queries) -> None:
+    clips = {row["pattern"]: row["clip"] for row in remarked.patterns()}
+    assert clips["silent"] is None  # the file has made room for newer ones
+    assert Path(clips["late"]).read_bytes() == b"sound"
+    assert clips["early"].endswith("/gone.flac")
+
+
+def test_a_found_window_says_how_surely_it_holds_speech_where_it_was_tagged(
+    remarked: Queries, make
+) -> None:
+    rows = remarked.search(make.vector(1), make.space)
+    assert [(row["start_s"], row["speech"]) for row in rows] == [(0.0, 0.1235), (5.0, None)]
+
+
+def test_of_a_servers_store_only_the_name_of_a_clip_is_known() -> None:
+    rows = [{"pattern": "p", "text": "", "clip": "p.flac", "start_ns": 1}]
+    assert Descriptions(rows, Aliases({}), None).of("p") == {
+        "description": None,
+        "clip": "p.flac",
+    }

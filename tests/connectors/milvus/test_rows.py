@@ -7,6 +7,7 @@ from connectors.milvus.filters import any_of, both, quoted
 from connectors.milvus.rows import flaw_of, record_of, write_of
 from connectors.milvus.schema import LAYOUTS, collection_name, layout_of
 from operators.records import Pattern
+from operators.remarks import Description, Tag
 
 
 def test_a_row_holds_every_column_of_its_layout(make) -> None:
@@ -16,6 +17,8 @@ def test_a_row_holds_every_column_of_its_layout(make) -> None:
         make.pattern("p"),
         make.occurrence("p", 1.0),
         make.relation("p", "q"),
+        Description("mic", "p", "a dog barks", "teller", 1.0, 2.0, 10**9, "p.flac"),
+        Tag("mic", 44_100, 10**9, 1.0, "speech", 0.9),
     ]
     writes = [write_of(record) for record in records]
     assert {write.layout.kind for write in writes} == set(LAYOUTS)
@@ -34,6 +37,21 @@ def test_a_row_gives_its_record_back(make) -> None:
     row = write_of(make.pattern("p", template=b"")).row
     assert row is not None
     assert record_of(Pattern, row) == make.pattern("p", template=b"")
+
+
+def test_a_clip_nothing_was_said_of_does_not_erase_what_was_said_once() -> None:
+    told = Description("mic", "p", "a dog barks", "teller", 1.0, 2.0, 10**9, "p.flac")
+    kept = replace(told, text="", model="")
+    assert write_of(told).key == told.key == "p"
+    assert write_of(kept).key == "p|clip"
+    assert write_of(kept).collection == write_of(told).collection == "descriptions"
+
+
+def test_a_remark_that_cannot_be_stored_says_why() -> None:
+    endless = Description("mic", "p", "é" * 40_000, "teller", 1.0, 2.0, 10**9)
+    assert flaw_of(write_of(endless)) == "the text has more than 65535 bytes"
+    unsure = Tag("mic", 0, 0, 1.0, "speech", float("nan"))
+    assert flaw_of(write_of(unsure)) == "score is nan"
 
 
 def test_withdrawing_a_relation_deletes_its_row(make) -> None:
@@ -56,7 +74,8 @@ def test_collections_are_named_after_kind_and_space() -> None:
     assert collection_name("windows", "aisfx-0a1b2c3d-512") == "windows_aisfx_0a1b2c3d_512"
     assert collection_name("patterns") == "patterns"
     assert layout_of("windows_aisfx_0a1b2c3d_512") is LAYOUTS["windows"]
-    assert layout_of("patterns") is LAYOUTS["patterns"]
+    for kind in ("patterns", "descriptions", "tags"):
+        assert layout_of(kind) is LAYOUTS[kind]
     assert [layout_of(name) for name in ("windows", "patterns_2", "cats", "")] == [None] * 4
 
 
