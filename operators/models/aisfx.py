@@ -13,6 +13,7 @@ by less than a degree. Digital silence gets a vector, but a meaningless one; bet
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ RECIPE = f"tensors v1, sounds v{synthetic.VERSION} x {synthetic.SOUNDS}"
 PREFIX = "embedding_net."
 """What the names of the network's tensors begin with in the published checkpoint."""
 _HALVES = {"network": 512, "cepstra": 60}
-_FULL_SCALE = 9.457799
+FULL_SCALE = 9.457799
 """Largest log level in the network's training data (its published pipeline divides by it)."""
 
 
@@ -58,19 +59,24 @@ class AisfxConfig(ModelConfig):
 
 
 class FrontEnd:
-    """Windows to the raw features of the two halves, which are standardised afterwards."""
+    """Windows to the raw features of the two halves, which are standardised afterwards.
 
-    def __init__(self, network: Cnn) -> None:
+    Args:
+        network: on the device that the windows will be on.
+        device: that one.
+    """
+
+    def __init__(self, network: Cnn, device: torch.device) -> None:
         self._network = network
-        self._mel_96, self._mel_64 = MelLevels(96), MelLevels(64)
-        self._cepstra = Cepstra(20, 64)
+        self._mel_96, self._mel_64 = MelLevels(96, device), MelLevels(64, device)
+        self._cepstra = Cepstra(20, 64, device)
 
     def __call__(self, windows: Tensor) -> dict[str, Tensor]:
         """(n, samples) -> raw features by half, (n, 512) and (n, 60)."""
         spectra = power_spectra(windows)
         tracks = self._cepstra(limited_db(self._mel_64(spectra)))
         return {
-            "network": self._network(soft_limited(self._mel_96(spectra)) / _FULL_SCALE),
+            "network": self._network(soft_limited(self._mel_96(spectra)) / FULL_SCALE),
             "cepstra": torch.cat([moments(tracks), motion(tracks)], dim=1),
         }
 
@@ -91,21 +97,14 @@ class Aisfx:
     dimension = sum(_HALVES.values())
 
     def __init__(self, config: AisfxConfig) -> None:
-        if config.weights is None:
-            raise WeightsMissingError(NAME)
-        manifest = read_manifest(NAME, config.weights, RECIPE)
-        tensors = read_tensors(config.weights, manifest)
-        problem = misfit(tensors) or _misfit_of_statistics(tensors)
-        if problem:
-            raise BadWeightsError(NAME, config.weights / manifest.file, problem)
+        tensors, self.trained = read_folder(config.weights)
         placement = place(config)
         self.device, self.dtype = str(placement.device), placement.dtype_name
-        self.trained = manifest.trained
-        self.space = space_name(NAME, _fingerprint(tensors), self.dimension)
-        self._front_end = FrontEnd(Cnn(tensors, placement.dtype))
+        self.space = space_name(NAME, fingerprint(tensors, FRONT_END), self.dimension)
+        there = {name: tensor.to(placement.device) for name, tensor in tensors.items()}
+        self._front_end = FrontEnd(Cnn(there, placement.dtype), placement.device)
         self._normalise = {
-            half: Normalisation(tensors[f"{half}.mean"], tensors[f"{half}.scale"])
-            for half in _HALVES
+            half: Normalisation(there[f"{half}.mean"], there[f"{half}.scale"]) for half in _HALVES
         }
         self._run = Runner(
             self._vectors,
@@ -142,7 +141,7 @@ def prepare(checkpoint: Mapping[str, Tensor], sounds: Iterable[Floats]) -> dict[
     if problem:
         raise ValueError(problem)
     tensors = {name: published[name].to(torch.float32) for name in tensor_shapes()}
-    front_end = FrontEnd(Cnn(tensors, torch.float32))
+    front_end = FrontEnd(Cnn(tensors, torch.float32), torch.device("cpu"))
     windows = torch.from_numpy(np.stack(list(sounds)))
     with torch.inference_mode():
         rows = [front_end(chunk) for chunk in torch.split(windows, CHUNK)]
@@ -153,6 +152,23 @@ def prepare(checkpoint: Mapping[str, Tensor], sounds: Iterable[Floats]) -> dict[
     return tensors
 
 
+def read_folder(folder: Path | None) -> tuple[dict[str, Tensor], bool]:
+    """Reads and checks what :func:`prepare` made: the tensors, and whether they were trained.
+
+    Raises:
+        WeightsMissingError: no folder was given, or nothing is in it.
+        BadWeightsError: the file of weights is damaged or not this network's.
+    """
+    if folder is None:
+        raise WeightsMissingError(NAME)
+    manifest = read_manifest(NAME, folder, RECIPE)
+    tensors = read_tensors(folder, manifest)
+    problem = misfit(tensors) or _misfit_of_statistics(tensors)
+    if problem:
+        raise BadWeightsError(NAME, folder / manifest.file, problem)
+    return tensors, manifest.trained
+
+
 def _misfit_of_statistics(tensors: Mapping[str, Tensor]) -> str:
     for half, dimension in _HALVES.items():
         for name in (f"{half}.mean", f"{half}.scale"):
@@ -161,12 +177,12 @@ def _misfit_of_statistics(tensors: Mapping[str, Tensor]) -> str:
     return ""
 
 
-def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
+def fingerprint(tensors: Mapping[str, Tensor], front_end: str) -> str:
     """Eight hexadecimal digits over front end, recipe and published tensors.
 
     The statistics are left out: they follow from the rest, to the rounding of one machine.
     """
-    digest = hashlib.blake2b(f"{FRONT_END}|{RECIPE}".encode(), digest_size=4)
+    digest = hashlib.blake2b(f"{front_end}|{RECIPE}".encode(), digest_size=4)
     for name in tensor_shapes():
         digest.update(name.encode())
         digest.update(tensors[name].numpy().tobytes())

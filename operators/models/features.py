@@ -9,6 +9,7 @@ last bits of a matrix product. Silence has features too: every level at the limi
 """
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ FRONT_END = f"{ANALYSIS_RATE_HZ} Hz, hann {N_FFT}, hop {HOP_SAMPLES}, centred, h
 """Enters the fingerprint of every space; change the arithmetic below and change the version."""
 _RANGE = 10.0 ** (RANGE_DB / 10.0)
 _TINY = 1e-30
-_HANN = torch.hann_window(N_FFT, periodic=False, dtype=torch.float64).to(torch.float32)
+_CPU = torch.device("cpu")
 
 
 def power_spectra(windows: Tensor) -> Tensor:
@@ -39,12 +40,22 @@ def power_spectra(windows: Tensor) -> Tensor:
         ends padded with zeros.
     """
     peak = windows.abs().amax(dim=1, keepdim=True)
-    scaled = torch.where(peak > 0, windows / peak, windows)
-    padded = torch.nn.functional.pad(scaled, (N_FFT // 2, N_FFT // 2))
+    return absolute_power_spectra(torch.where(peak > 0, windows / peak, windows))
+
+
+def absolute_power_spectra(windows: Tensor) -> Tensor:
+    """Power spectra of windows at the level they have; shapes as for :func:`power_spectra`."""
+    padded = torch.nn.functional.pad(windows, (N_FFT // 2, N_FFT // 2))
     frames: Tensor = padded.unfold(1, N_FFT, HOP_SAMPLES)
-    spectra = torch.fft.rfft(frames * _HANN, dim=2)
+    spectra = torch.fft.rfft(frames * _hann(windows.device), dim=2)
     power: Tensor = spectra.real.square() + spectra.imag.square()
     return power
+
+
+@cache
+def _hann(device: torch.device) -> Tensor:
+    window = torch.hann_window(N_FFT, periodic=False, dtype=torch.float64)
+    return window.to(torch.float32).to(device)
 
 
 class MelLevels:
@@ -54,13 +65,17 @@ class MelLevels:
     summing to 1.
     """
 
-    def __init__(self, bands: int) -> None:
+    def __init__(self, bands: int, device: torch.device = _CPU) -> None:
         bank = mel_filterbank(bands=bands, n_fft=N_FFT, rate_hz=ANALYSIS_RATE_HZ)
-        self._bank = torch.tensor(bank, dtype=torch.float32).T.contiguous()
+        self._bank = torch.tensor(bank, dtype=torch.float32).T.contiguous().to(device)
+
+    def power(self, spectra: Tensor) -> Tensor:
+        """(n, frames, bins) power -> (n, frames, bands) power, relative to nothing."""
+        return spectra @ self._bank
 
     def __call__(self, spectra: Tensor) -> Tensor:
         """(n, frames, bins) power -> (n, frames, bands), the loudest cell of a window being 1."""
-        power = spectra @ self._bank
+        power = self.power(spectra)
         return power / power.amax(dim=(1, 2), keepdim=True).clamp(min=_TINY)
 
 
@@ -77,12 +92,12 @@ def limited_db(levels: Tensor) -> Tensor:
 class Cepstra:
     """Mel-frequency cepstral coefficients: the first rows of the orthonormal DCT-II of levels."""
 
-    def __init__(self, coefficients: int, bands: int) -> None:
+    def __init__(self, coefficients: int, bands: int, device: torch.device = _CPU) -> None:
         band = torch.arange(bands, dtype=torch.float64) + 0.5
         order = torch.arange(coefficients, dtype=torch.float64)
         basis = torch.cos(math.pi / bands * band[:, None] * order) * math.sqrt(2.0 / bands)
         basis[:, 0] *= math.sqrt(0.5)
-        self._basis = basis.to(torch.float32)
+        self._basis = basis.to(torch.float32).to(device)
 
     def __call__(self, levels_db: Tensor) -> Tensor:
         """(n, frames, bands) levels -> (n, frames, coefficients)."""

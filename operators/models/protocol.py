@@ -86,6 +86,8 @@ class ModelConfig:
         window_s: length of the windows it is going to be fed; models whose cost depends on a
             fixed length size themselves by it.
         compiled: run the network through ``torch.compile`` (and CUDA graphs on a GPU).
+        headroom: share of a GPU's memory that is left to others (a display, another process, the
+            peak that nobody foresaw), within [0, 1).
 
     Raises:
         ModelConfigError: a value out of its range.
@@ -97,12 +99,15 @@ class ModelConfig:
     device: str = "auto"
     window_s: float = 1.0
     compiled: bool = False
+    headroom: float = 0.1
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
             raise ModelConfigError(f"device = {self.device!r}: give auto, cpu, cuda or cuda:N")
         if not self.window_s > 0.0:
             raise ModelConfigError(f"window_s = {self.window_s}: give more than 0 s")
+        if not 0.0 <= self.headroom < 1.0:
+            raise ModelConfigError(f"headroom = {self.headroom}: give a share from 0 to below 1")
         if self.threads < 1:
             raise ModelConfigError(f"threads = {self.threads}: give 1 or more")
         if self.dtype not in DTYPES:

@@ -1,6 +1,7 @@
 import torch
 from torch import Tensor, nn
 
+from operators.models.aisfx import FrontEnd
 from operators.models.cnn import CHANNELS, LEAST_FRAMES, Cnn, misfit, tensor_shapes
 
 
@@ -63,3 +64,15 @@ def test_a_set_of_tensors_that_does_not_fit_is_named() -> None:
     )
     del tensors["conv_block3.conv2.weight"]
     assert misfit(tensors) == "no tensor conv_block3.conv2.weight"
+
+
+def test_network_and_front_end_compute_where_the_windows_are() -> None:
+    """On torch's device without numbers: whatever lay on another one would be refused."""
+    meta = torch.device("meta")
+    tensors = {name: tensor.to(meta) for name, tensor in random_tensors().items()}
+    halves = FrontEnd(Cnn(tensors, torch.float32), meta)(torch.zeros(2, 44_100, device=meta))
+    assert {half: tuple(rows.shape) for half, rows in halves.items()} == {
+        "network": (2, 512),
+        "cepstra": (2, 60),
+    }
+    assert all(rows.device == meta for rows in halves.values())
