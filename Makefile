@@ -10,7 +10,7 @@ SEED   ?= 1
 export OMP_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help install demo test sound check bench clean
+.PHONY: help install demo test sound sounds check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -50,6 +50,11 @@ check: install  ## style, types, architecture
 bench: install  ## the figures of the README, as ratios measured in one run
 	$(BIN)/python -m bench.flow
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.models
+	$(BIN)/python -m bench.models --flow
+
+sounds: install  ## real sounds for bench.retrieval, from Debian's sound packages (68 MB)
+	$(BIN)/python -m bench.sounds
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
