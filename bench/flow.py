@@ -26,9 +26,9 @@ from connectors.chunks import ReadOptions
 from connectors.files import Files
 from connectors.framed import Framed
 from connectors.reader import items_of
+from flows.loading import load_ladders
 from flows.run import Request, run
 from flows.settings import Settings, load
-from flows.station import load_models
 from operators.models import Model
 from operators.patterns import Detector
 from operators.records import ANALYSIS_RATE_HZ, Floats, Frame, Region, StreamEnd, Window
@@ -98,7 +98,7 @@ def settings_for(folder: Path, **flags: object) -> Settings:
 def flow_against_loop(folder: Path, audio: Path, pairs: int) -> Ratio:
     """Throughput of the flow against the loop, pair by pair."""
     settings = settings_for(folder)
-    (model,) = load_models(settings, lambda _line: None).values()
+    ((model,),) = load_ladders(settings, lambda _line: None).values()
 
     def flow() -> None:
         request = Request(sources=[f"bench={audio}"])

@@ -32,16 +32,22 @@ def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataf
     # (stream, Occurrence | Pattern | Novel | StreamEnd | Failure)
     related = steps.relate("relations", found, station)
     # (stream, Relation | StreamEnd | Failure)
-    embedded = [
-        steps.infer(f"infer-{model.name}", heard, model, station)
-        for model in station.models.values()
-    ]
-    # (stream, Embedding | Verdict | Failure | BreakerTransition | StreamEnd), one list item a model
+    embedded = [steps.infer(f"infer-{name}", heard, name, station) for name in station.ladders]
+    # (stream, Embedding | Verdict | Failure | BreakerTransition | RungChange | StreamEnd)
     kin = steps.join("kinship", op.merge("lanes", found, *embedded), station)
     # (stream, Centroid | Relation | Failure)
 
+    beside = []
+    if station.voice is not None:
+        beside += [steps.tag("tag", heard, station.voice, station)]
+        # (stream, Tag | Failure)
+    if station.describing is not None:
+        audible = op.merge("audible", frames, found)
+        beside += [steps.describe("describe", audible, station.describing, station)]
+        # (stream, Description | Failure | BreakerTransition)
+
     failed = steps.failures("failed", op.merge("read", frames, heard))
-    everything = op.merge("everything", failed, found, related, *embedded, kin)
+    everything = op.merge("everything", failed, found, related, *embedded, kin, *beside)
     op.output("events", everything, EventSink(station.announce))
     op.output("store", everything, StoreSink(station.store, station.fail))
     return flow

@@ -118,7 +118,7 @@ class Segmenting:
 
     def _noted(self, item: Item) -> Item:
         if isinstance(item, Window):
-            models = len(self._station.models)
+            models = len(self._station.ladders)
             self._station.ledger.cut(models)
             if item.gate == "open" and not self._station.is_live(item.stream):
                 self._station.credit.take(models)
@@ -261,7 +261,7 @@ class Inferring(StatefulBatchLogic[Item, Item, State]):
     @override
     def on_notify(self) -> tuple[Iterable[Item], bool]:
         if self._lane.needs_restart:
-            self._station.end(_hanging(self._lane.model.name))
+            self._station.end(_hanging(self._lane.hanging))
         return self._lane.poll(), StatefulBatchLogic.RETAIN
 
     @override
@@ -273,7 +273,8 @@ class Inferring(StatefulBatchLogic[Item, Item, State]):
 
     @override
     def notify_at(self) -> datetime | None:
-        return datetime.now(UTC) + _POLL if self._lane.busy else None
+        under_way = self._lane.busy or self._lane.probing
+        return datetime.now(UTC) + _POLL if under_way else None
 
     @override
     def snapshot(self) -> State:

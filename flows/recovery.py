@@ -19,7 +19,7 @@ from connectors.locks import FileLock
 from flows.errors import GrymError, UsageError
 from flows.settings import Settings
 
-_VERSION = 2
+_VERSION = 3
 _MANIFEST = "grym.json"
 _LOCK = "grym.lock"
 

@@ -27,13 +27,16 @@ from connectors.sources import Sources, SourceSpec, check_divisible, parse_all, 
 from connectors.store import Store
 from flows import recovery
 from flows.announcing import Announcer, View, event_topic
+from flows.describing import slow_lane
 from flows.inputs import check_stdin, options_of
 from flows.listen import listen
+from flows.loading import load_describer, load_ladders, load_voice
 from flows.settings import Settings
 from flows.signals import stopping
-from flows.station import Station, credit_for, limits_of, load_models
+from flows.station import Station, credit_for, limits_of
 from operators import metering
 from operators.ledger import Usage
+from operators.remarks import Description
 
 _ENDED_AT_ONCE = (
     b"grym: ended at once; what was not stored yet lies in the spool, and with --recovery "
@@ -88,7 +91,8 @@ def run(
     limits_of(settings)
     with ExitStack() as opened:
         opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
-        models = load_models(settings, say)
+        ladders = load_ladders(settings, say)
+        voice, describer = load_voice(settings, say), load_describer(settings, say)
         announce = Announcer(view, stop.is_set)
         opened.callback(announce.close)
         announce.tell_of(_event_topic(request, specs, options, announce))
@@ -98,12 +102,14 @@ def run(
         opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
         station = Station(
             settings,
-            models,
+            ladders,
             store,
             credit_for(settings),
             announce,
             announce.ledger,
             stop,
+            voice=voice,
+            describing=slow_lane(settings, describer, voice, store.folder),
             takes=lambda: announce.room,
         )
         opened.callback(station.close)
@@ -162,6 +168,10 @@ def _flow(
         raise station.trouble or error from None
     finally:
         sys.setswitchinterval(interval_s)
+    for remark in station.remarks():
+        station.announce(remark)
+        if isinstance(remark, Description):
+            station.keep(remark)
     stored = station.store.drain(station.settings.store.drain_s)
     return _outcome(station, sources, meter, stored=stored)
 

@@ -1,20 +1,24 @@
-"""The vectors of a clip, for search by sound.
+"""The vectors of a question: of a clip for search by sound, of words for a model that reads.
 
 A clip is cut the way the flow cuts what it hears: one window at its first onset, then one after
 another. Invariant: a query only ever meets vectors of its own space.
 """
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from connectors import projections
 from connectors.chunks import ReadOptions
 from connectors.files import Files
 from connectors.framed import Framed
 from connectors.reader import items_of
-from flows.errors import GrymError
+from flows.errors import GrymError, UsageError
+from flows.loading import check_known, load_model
 from flows.settings import Settings
-from flows.station import check_known, load_model
+from operators.models import MODELS, reads_text
+from operators.models.protocol import TextModel
 from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Frame
 
 _MOST_WINDOWS = 8
@@ -40,7 +44,49 @@ def vectors_of(clip: Path, name: str, settings: Settings) -> tuple[str, Floats]:
             f"{clip}: silent (below {_SILENT_DB:.0f} dBFS): there is nothing to look for"
         )
     model = load_model(name, settings, lambda _line: None)
-    return model.space, model.embed(windows)
+    return model.space, model.embed(windows, ANALYSIS_RATE_HZ)
+
+
+def reader_of(settings: Settings, text: str, named: str | None) -> str:
+    """The model that is to read words: the one named, else of those listened with or configured.
+
+    Raises:
+        UnknownModelError: there is no such model.
+        UsageError: it does not read, or there are no words.
+    """
+    if not text.strip():
+        raise UsageError("--text is empty: describe a sound in words, as in 'a dog barks'")
+    if named is not None:
+        check_known(named)
+    asked = [name for ladder in settings.listen.ladders for name in ladder]
+    names = [*asked, *settings.models, *sorted(MODELS)] if named is None else [named]
+    reader = next((name for name in names if name in MODELS and reads_text(name)), None)
+    if reader is None:
+        readers = ", ".join(name for name in sorted(MODELS) if reads_text(name))
+        raise UsageError(f"model {named!r} does not read text; these do: {readers}")
+    return reader
+
+
+def vectors_of_words(text: str, name: str, settings: Settings) -> tuple[str, Floats]:
+    """The space of a model that reads and the unit vector of a sentence in it, (1, dimension).
+
+    Raises:
+        ModelError: the model cannot be loaded, or can make nothing of the words.
+    """
+    model = cast("TextModel", load_model(name, settings, lambda _line: None))
+    return model.space, model.embed_text([text])
+
+
+def mapped(vectors: Floats, space: str, into: str, settings: Settings) -> tuple[str, Floats]:
+    """Another space of the store and the vectors to ask in it, by a map that was fitted before.
+
+    Raises:
+        StoreError: there is no such space, or no such map.
+        ProjectionError: the map is damaged.
+    """
+    store = settings.store
+    projection = projections.find(store.uri, space, into, token=store.secret)
+    return projection.to_space, projection.apply(vectors)
 
 
 def cut(samples: Floats, window_s: float) -> Floats:

@@ -109,8 +109,35 @@ class BreakerSettings(_Section):
 class ModelSettings(_Section):
     """One model; what a model does not know is refused by its own configuration."""
 
-    path: Path | None = Field(default=None, description="folder with its weights")
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    path: str | None = Field(default=None, description="folder of its weights, or a hub id")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    device: str | None = Field(default=None, description="auto, cpu, cuda or cuda:N")
+    layer: int | None = Field(
+        default=None, description="hidden layer that is pooled; else the last"
+    )
+    compiled: bool | None = Field(default=None, description="torch.compile; CUDA graphs on a GPU")
+    headroom: float | None = Field(default=None, description="share of a GPU's memory left free")
+    checkpoint: Path | None = Field(default=None, description="gama: file of its last stage")
+    max_new_tokens: int | None = Field(default=None, description="longest answer in words")
+
+
+class DescribeSettings(_Section):
+    """The slow lane: an audio-language model that describes confirmed patterns."""
+
+    model: str | None = Field(default=None, description="gama, ...; nothing is described without")
+    every_min: float = Field(
+        60.0, gt=0, description="a pattern is described again at most so often"
+    )
+    queue: int = Field(8, ge=1, le=1_024, description="exemplars that may wait; oldest dropped")
+    keep_s: float = Field(30.0, ge=1, le=600, description="audio kept of each stream to cut from")
+    deadline_s: float = Field(120.0, gt=0, description="a call that takes longer has failed")
+
+
+class ClipsSettings(_Section):
+    """An audible example of each confirmed pattern, beside the store."""
+
+    keep: bool = False
+    max_mb: int = Field(256, ge=1, description="in all; the oldest go first")
 
 
 class TelemetrySettings(_Section):
@@ -123,12 +150,22 @@ class TelemetrySettings(_Section):
 class ListenSettings(_Section):
     """How sources are read and cut."""
 
-    models: tuple[str, ...] = ("aisfx",)
+    models: tuple[str, ...] = Field(
+        ("aisfx",), description="a,b,c: b serves while a's breaker is open, and so on"
+    )
     speed: Literal["max", "realtime"] = "max"
     frame_ms: int = Field(100, ge=1, le=10_000)
     window_s: float = Field(1.0, ge=0.25, le=10)
     hop_s: float = Field(0.5, ge=0.05, le=10)
     epoch_s: float = Field(2.0, ge=0, description="how often state is made durable")
+    speech: Literal["off", "tag", "drop-audio"] = Field(
+        "off", description="tag windows that hold speech; drop-audio keeps no clip of it either"
+    )
+
+    @property
+    def ladders(self) -> tuple[tuple[str, ...], ...]:
+        """The models asked for, each with those that serve in its place, in order."""
+        return tuple(tuple(name.strip() for name in entry.split(",")) for entry in self.models)
 
     @model_validator(mode="after")
     def _hop(self) -> Self:
@@ -144,6 +181,9 @@ class ListenSettings(_Section):
     def _models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("expected at least one model")
-        if len(set(value)) != len(value):
-            raise ValueError("each model may be named once")
+        names = [name.strip() for entry in value for name in entry.split(",")]
+        if not all(names):
+            raise ValueError("expected names with a comma between, as in wav2vec2,aisfx,logmel")
+        if len(set(names)) != len(names):
+            raise ValueError("each model may be named once in a run")
         return value

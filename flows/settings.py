@@ -27,6 +27,8 @@ from pydantic_settings import (
 from flows.errors import UsageError
 from flows.sections import (
     BreakerSettings,
+    ClipsSettings,
+    DescribeSettings,
     InferSettings,
     KafkaSettings,
     ListenSettings,
@@ -59,6 +61,8 @@ class Settings(BaseSettings):
     watch: WatchSettings = Field(default_factory=WatchSettings)
     infer: InferSettings = Field(default_factory=InferSettings)
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
+    describe: DescribeSettings = Field(default_factory=DescribeSettings)
+    clips: ClipsSettings = Field(default_factory=ClipsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     log: Literal["debug", "info", "warning", "error"] = "warning"

@@ -5,27 +5,29 @@ parts in place; nothing here knows the dataflow.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-import numpy as np
-
-from connectors import weights
 from connectors.stderr import Hush
 from connectors.store import Store
 from flows.errors import GrymError, UsageError
+from flows.loading import Ladder
 from flows.settings import Settings
 from operators.breaker import BreakerConfig
 from operators.credit import Credit
+from operators.describing import Describing
 from operators.inference import Inference, InferenceConfig
 from operators.ledger import Ledger
-from operators.models import MODELS, Model, configure, load
-from operators.models.protocol import UnknownModelError
+from operators.remarks import Description
+from operators.speech import Vad
 
+_GLANCE_S = 0.2
 _REGIONS = 16
 """Regions out at once (at most 40 kB each); more would only grow latency."""
+_TAGS = 16
+"""Windows out at once to be tagged (176 kB each)."""
 _CREDIT_BATCHES = 3
 """Windows out at once, in batches: two keep a model busy, the third bridges an epoch's end."""
 
@@ -35,17 +37,20 @@ class Station:
     """The collaborators of one run.
 
     Attributes:
+        ladders: the models asked for, each with those that serve in its place.
         credit: for windows on their way through the models.
         announce: takes every record once, in order (terminal, JSON, dead letters).
         trouble: what ended the run early, for the person who started it.
         regions: credit for regions on their way through discovery.
         aside: the thread of discovery, one for all streams.
+        voice: what tells speech, where windows are to be tagged; its credit and its thread.
+        describing: the slow lane, where patterns are to be described or clips kept.
         is_live: whether a stream's audio cannot wait, so that it may be shed.
         takes: whether those who are told what was found can take more.
     """
 
     settings: Settings
-    models: Mapping[str, Model]
+    ladders: Mapping[str, Ladder]
     store: Store
     credit: Credit
     announce: Callable[[object], None]
@@ -57,6 +62,12 @@ class Station:
     aside: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="discovery")
     )
+    voice: Vad | None = None
+    tags: Credit = field(default_factory=lambda: Credit(_TAGS))
+    tagger: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="tagger")
+    )
+    describing: Describing | None = None
     is_live: Callable[[str], bool] = lambda _: False
     takes: Callable[[], bool] = lambda: True
 
@@ -64,9 +75,10 @@ class Station:
     def available(self) -> bool:
         """What replayable sources ask: whether all they deliver finds its place downstream.
 
-        That is credit in both lanes, and room in the spool and on the way to whoever listens.
+        That is credit in every lane, and room in the spool and on the way to whoever listens.
         """
-        return self.credit.available and self.regions.available and self.room and self.takes()
+        lanes = (self.credit, self.regions, self.tags)
+        return all(lane.available for lane in lanes) and self.room and self.takes()
 
     @property
     def room(self) -> bool:
@@ -79,8 +91,32 @@ class Station:
         return not self.store.full
 
     def close(self) -> None:
-        """Let the thread of discovery end."""
+        """Let the threads end."""
         self.aside.shutdown(wait=False, cancel_futures=True)
+        self.tagger.shutdown(wait=False, cancel_futures=True)
+        if self.describing is not None:
+            self.describing.close()
+
+    def remarks(self) -> Iterator[object]:
+        """What the slow lane still has to say when all else is done.
+
+        Every call of it ends, at the latest at its deadline; whoever asked to stop does not wait.
+        """
+        while self.describing is not None and self.describing.busy:
+            yield from self.describing.drain(0.0 if self.stop.is_set() else _GLANCE_S)
+            if self.stop.is_set():
+                break
+        if self.describing is not None:
+            yield from self.describing.close()
+
+    def keep(self, remark: Description) -> None:
+        """Have a late remark stored; where the spool is full it waits until the store has gone on.
+
+        What the spool refuses even then is said by the store.
+        """
+        if not self.store.append([remark]):
+            self.store.drain(self.settings.store.drain_s)
+            self.store.append([remark])
 
     def end(self, error: GrymError) -> None:
         """Ask the run to stop because it cannot go on."""
@@ -98,10 +134,18 @@ class Station:
         self.stderr.hush()
         raise error
 
-    def inference(self, model: Model, resume: dict[str, object] | None) -> Inference:
-        """The lane of one model; what a snapshot held in flight takes its credit again."""
+    @property
+    def lane_of(self) -> dict[str, str]:
+        """Vector space -> the lane that its vectors come on."""
+        return {model.space: name for name, rungs in self.ladders.items() for model in rungs}
+
+    def inference(self, name: str, resume: dict[str, object] | None) -> Inference:
+        """The lane of one ladder; what a snapshot held in flight takes its credit again."""
         lane = Inference(
-            model, limits_of(self.settings), on_done=self.credit.give, is_live=self.is_live
+            self.ladders[name],
+            limits_of(self.settings),
+            on_done=self.credit.give,
+            is_live=self.is_live,
         )
         if resume is not None:
             lane.restore(resume)
@@ -133,42 +177,3 @@ def limits_of(settings: Settings) -> InferenceConfig:
 def credit_for(settings: Settings) -> Credit:
     """Credit that keeps every model of a run busy without much latency."""
     return Credit(_CREDIT_BATCHES * settings.infer.max_batch * len(settings.listen.models))
-
-
-def check_known(*names: str) -> None:
-    """Refuse a model that is not there before anything is opened or read.
-
-    Raises:
-        UnknownModelError: its text lists the known ones.
-    """
-    for name in names:
-        if name not in MODELS:
-            raise UnknownModelError(name, tuple(sorted(MODELS)))
-
-
-def load_models(settings: Settings, progress: Callable[[str], None]) -> dict[str, Model]:
-    """Load the models a run asks for, pulling weights that are missing.
-
-    Raises:
-        ModelError: unknown, misconfigured, or its weights cannot be had; one line each.
-    """
-    names = settings.listen.models
-    check_known(*names, *settings.models)
-    return {name: load_model(name, settings, progress) for name in names}
-
-
-def load_model(name: str, settings: Settings, progress: Callable[[str], None]) -> Model:
-    """Load one model with its settings; see ``load_models``."""
-    told = settings.models.get(name)
-    folder = told.path if told and told.path else None
-    if folder is None and name in weights.SOURCES:
-        folder = weights.find(name) or weights.pull(name, progress=progress)
-    options: dict[str, object] = {} if folder is None else {"weights": folder}
-    if told and told.dtype != "auto":
-        options["dtype"] = told.dtype
-    model = load(name, configure(name, **options))
-    length = round(settings.listen.window_s * model.sample_rate_hz)
-    model.embed(
-        np.zeros((1, length), np.float32)
-    )  # the first call sets things up: not live audio's
-    return model

@@ -10,6 +10,7 @@ import bytewax.operators as op
 from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream
 
+from flows.beside import SPEECH, Remarking, Tagging, Voice
 from flows.logics import (
     Discovering,
     Inferring,
@@ -23,8 +24,8 @@ from flows.logics import (
 )
 from flows.station import Station
 from operators.aside import Hears
+from operators.describing import Describing
 from operators.kinship import Kinship
-from operators.models.protocol import Model
 from operators.records import (
     Embedding,
     Failure,
@@ -34,6 +35,7 @@ from operators.records import (
     Region,
     SourceState,
     StreamEnd,
+    Verdict,
     Window,
 )
 from operators.relations import RelationTracker
@@ -107,25 +109,60 @@ def relate(step_id: str, found: Items, station: Station) -> Items:
 @operator
 def join(step_id: str, both: Items, station: Station) -> Items:
     """Join vectors to patterns. Occurrence | Pattern | Embedding -> Centroid | Relation."""
+    lanes, lane_of = 1 + len(station.ladders), station.lane_of
     return _each_stream(
         "kinship",
         both,
         station,
-        (Occurrence, Pattern, Embedding, StreamEnd),
-        lambda stream: Kinship(stream, lanes=1 + len(station.models)),
-        Kinship.restore,
+        (Occurrence, Pattern, Embedding, Verdict, StreamEnd),
+        lambda stream: Kinship(stream, lanes=lanes, lane_of=lane_of),
+        lambda state: Kinship.restore(state, lane_of=lane_of),
     )
 
 
 @operator
-def infer(step_id: str, heard: Items, model: Model, station: Station) -> Items:
+def tag(step_id: str, heard: Items, voice: Voice, station: Station) -> Items:
+    """Tag what is audible, all streams together. Window -> Tag | Failure."""
+    taken = op.filter_value("takes", heard, _audible)
+    together = op.map("together", taken, lambda keyed: (SPEECH, keyed[1]))
+
+    def build(resume: State | None) -> Tagging:
+        return Tagging(voice, station, resume)
+
+    return op.map("apart", op.stateful_batch("tag", together, build), _by_stream)
+
+
+def _audible(item: Item) -> bool:
+    return isinstance(item, Window) and item.gate == "open"
+
+
+@operator
+def describe(step_id: str, both: Items, lane: Describing, station: Station) -> Items:
+    """Say what patterns sound like. Frame | Occurrence | Pattern -> Description | Failure."""
+    takes = (Frame, Occurrence, Pattern, StreamEnd)
+    taken = op.filter_value("takes", both, lambda item: isinstance(item, takes))
+    together = op.map("together", taken, lambda keyed: ("remarks", keyed[1]))
+
+    def build(resume: State | None) -> Remarking:
+        restored("describe", station, lane.restore, resume)
+        return Remarking(lane)
+
+    return op.map("apart", op.stateful_batch("describe", together, build), _by_stream)
+
+
+def _by_stream(keyed: tuple[str, Item]) -> tuple[str, Item]:
+    return getattr(keyed[1], "stream", ""), keyed[1]
+
+
+@operator
+def infer(step_id: str, heard: Items, name: str, station: Station) -> Items:
     """Embed what is audible, all streams together. Window -> Embedding | Verdict | Failure."""
     taken = op.filter_value("takes", heard, lambda item: isinstance(item, Window | StreamEnd))
-    together = op.map("together", taken, lambda keyed: (model.name, keyed[1]))
+    together = op.map("together", taken, lambda keyed: (name, keyed[1]))
 
     def build(resume: State | None) -> Inferring:
-        lane = restored(model.name, station, lambda state: station.inference(model, state), resume)
-        return Inferring(lane or station.inference(model, None), station)
+        lane = restored(name, station, lambda state: station.inference(name, state), resume)
+        return Inferring(lane or station.inference(name, None), station)
 
     results = op.stateful_batch("embed", together, build)
-    return op.map("apart", results, lambda keyed: (getattr(keyed[1], "stream", ""), keyed[1]))
+    return op.map("apart", results, _by_stream)

@@ -19,6 +19,7 @@ from connectors.stderr import silence
 from flows.cli import asking, configuring, devices, listening, models, publishing
 from flows.errors import GrymError, UsageError
 from operators.models.protocol import ModelConfigError, ModelError, UnknownModelError
+from operators.projection import ProjectionError
 
 _log = logging.getLogger("grym")
 
@@ -30,6 +31,7 @@ _EXPECTED: tuple[tuple[type[Exception], int], ...] = (
     (GrymError, 1),
     (ModelError, 1),
     (StoreError, 1),
+    (ProjectionError, 1),
 )
 """Errors that carry a finished sentence, the particular before the general."""
 

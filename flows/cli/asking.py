@@ -26,7 +26,7 @@ from flows.cli.options import (
 )
 from flows.cli.tables import table
 from flows.errors import UsageError
-from flows.search import vectors_of
+from flows.search import mapped, reader_of, vectors_of, vectors_of_words
 from flows.settings import Settings
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -51,7 +51,7 @@ def patterns(
 ) -> None:
     """List the sounds that recur."""
     rows = _ask(Queries.patterns, store, stream, since, limit, config)
-    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status")
+    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status", "description")
     _print(rows, columns, "patterns", as_json=as_json)
 
 
@@ -87,10 +87,19 @@ def search(
         Path | None, typer.Option("--like", metavar="CLIP", help="A sound file to look for.")
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="Words (needs a model that reads text).")
+        str | None,
+        typer.Option("--text", metavar="WORDS", help="What it sounds like (a model that reads)."),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="Search in this model's space.")
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="NAME",
+            help="Search in this model's space instead, by the map of `models project`.",
+        ),
     ] = None,
     store: StoreOption = None,
     stream: StreamOption = None,
@@ -103,15 +112,20 @@ def search(
     settings = settings_of(config, {"store": {"uri": store}})
     if (like is None) == (text is None):
         raise UsageError("search needs one of --like CLIP or --text WORDS")
-    if like is None:
-        raise UsageError("--text needs a model that reads text; none of this version does")
-    name = model or settings.listen.models[0]
     age_s = _age_s(since)
+    if text is not None:
+        model = reader_of(settings, text, model)
     with _queries(settings) as queries:
-        space, vectors = vectors_of(like, name, settings)
+        if like is not None:
+            name = model or settings.listen.ladders[0][0]
+            space, vectors = vectors_of(like, name, settings)
+        else:
+            space, vectors = vectors_of_words(str(text), str(model), settings)
+        if into is not None:
+            space, vectors = mapped(vectors, space, into, settings)
         rows = queries.search(vectors, space, stream=stream, since_s=age_s, limit=limit)
     columns = ("score", "stream", "start_s", "end_s", "pattern")
-    _print(rows, columns, f"heard like {like.name}", as_json=as_json)
+    _print(rows, columns, f"heard like {like.name if like else text}", as_json=as_json)
 
 
 def _ask(

@@ -69,7 +69,11 @@ def listen(
     store: StoreOption = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="Embed with this model (repeatable)."),
+        typer.Option(
+            "--model",
+            metavar="NAME[,NAME...]",
+            help="Embed with this model (repeatable); the next one serves while it fails.",
+        ),
     ] = None,
     config: ConfigOption = None,
     recovery: Annotated[

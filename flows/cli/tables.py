@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-_WHOLE = frozenset({"pattern", "source", "target", "kind", "status", "planted as"})
+_WHOLE = frozenset(
+    {"pattern", "source", "target", "kind", "status", "planted as", "model", "weights"}
+)
 """Columns that are of use only whole."""
 
 

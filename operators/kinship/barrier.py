@@ -19,7 +19,7 @@ from operators.records import Embedding, Occurrence, Pattern
 
 Held: TypeAlias = Embedding | Occurrence | Pattern
 DISCOVERY = ""
-"""Name of discovery's lane; the others are named after their space."""
+"""Name of discovery's lane; the others are named after the model that was asked for."""
 
 
 @dataclass(slots=True)

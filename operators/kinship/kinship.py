@@ -10,7 +10,7 @@ Invariant: discovery never depends on it; with no vectors it says nothing and lo
 was told of a pattern that is no more is withdrawn. It does not know audio, models or other streams.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,9 +21,9 @@ from operators.kinship.centroids import Centroid
 from operators.kinship.config import KinshipConfig
 from operators.kinship.likeness import Likeness
 from operators.kinship.rooms import Joined, Rooms
-from operators.records import Embedding, Occurrence, Pattern, Relation, StreamEnd, to_s
+from operators.records import Embedding, Occurrence, Pattern, Relation, StreamEnd, Verdict, to_s
 
-VERSION = 2
+VERSION = 3
 _MAX_ALIASES = 4_096
 Said: TypeAlias = records.Centroid | Relation
 
@@ -34,13 +34,22 @@ class Kinship:
     Args:
         stream: id of the stream.
         config: tolerances, waits and bars.
-        lanes: how many ``StreamEnd`` come: discovery's, and one for each model.
+        lanes: how many ``StreamEnd`` come: discovery's, and one for each model asked for.
+        lane_of: space -> whose lane its vectors come on, where a lane brings several (a ladder
+            of models); a space that is not named is a lane of its own.
     """
 
-    def __init__(self, stream: str, config: KinshipConfig | None = None, lanes: int = 2) -> None:
+    def __init__(
+        self,
+        stream: str,
+        config: KinshipConfig | None = None,
+        lanes: int = 2,
+        lane_of: Mapping[str, str] | None = None,
+    ) -> None:
         self.config = config if config is not None else KinshipConfig()
         self._stream = stream
         self._lanes = lanes
+        self._lane_of = dict(lane_of or {})
         self._ended = 0
         self._barrier = Barrier(
             lanes,
@@ -64,8 +73,10 @@ class Kinship:
         """Intervals that were processed before every lane had passed them."""
         return self._barrier.forced
 
-    def hear(self, item: Embedding | Occurrence | Pattern | StreamEnd) -> list[Said]:
+    def hear(self, item: Embedding | Verdict | Occurrence | Pattern | StreamEnd) -> list[Said]:
         """Take one item of any lane; within a lane in order, between lanes in any order.
+
+        A verdict tells how far a lane has come that has no vector to bring.
 
         Returns:
             For every interval of ``evaluate_every_s`` that all lanes have passed now, and at the
@@ -84,11 +95,14 @@ class Kinship:
             said += self._process(interval)
         return said
 
-    def _hold(self, item: Embedding | Occurrence | Pattern) -> None:
+    def _hold(self, item: Embedding | Verdict | Occurrence | Pattern) -> None:
         """Hold what will be needed; everything else tells how far its lane has come."""
-        if isinstance(item, Embedding):
-            self._rooms.open(item.space)
-            self._barrier.put(item.space, _us(to_s(item.index)), item if item.onset else None)
+        if isinstance(item, Embedding | Verdict):
+            lane = self._lane_of.get(item.space, item.space)
+            held = item if isinstance(item, Embedding) and item.onset else None
+            if isinstance(item, Embedding):
+                self._rooms.open(item.space)
+            self._barrier.put(lane, _us(to_s(item.index)), held)
         elif isinstance(item, Pattern):
             needed = item.status in ("merged", "retired")
             self._barrier.put(DISCOVERY, _us(item.last_s), item if needed else None)
@@ -185,6 +199,7 @@ class Kinship:
             "version": VERSION,
             "stream": self._stream,
             "lanes": self._lanes,
+            "lane_of": dict(self._lane_of),
             "ended": self._ended,
             "barrier": self._barrier.snapshot(),
             "rooms": self._rooms.snapshot(),
@@ -197,8 +212,15 @@ class Kinship:
         }
 
     @classmethod
-    def restore(cls, state: dict[str, Any], config: KinshipConfig | None = None) -> "Kinship":
+    def restore(
+        cls,
+        state: dict[str, Any],
+        config: KinshipConfig | None = None,
+        lane_of: Mapping[str, str] | None = None,
+    ) -> "Kinship":
         """The kinship that ``snapshot`` described; goes on exactly where it stopped.
+
+        ``lane_of`` replaces the snapshot's: weights may have been exchanged in between.
 
         Raises:
             ValueError: the state is of another version.
@@ -206,7 +228,8 @@ class Kinship:
         if state["version"] != VERSION:
             msg = f"kinship: state of version {state['version']}, this build reads {VERSION}"
             raise ValueError(f"{msg}; start without the recovery state")
-        kinship = cls(state["stream"], config, state["lanes"])
+        lane_of = state["lane_of"] if lane_of is None else lane_of
+        kinship = cls(state["stream"], config, state["lanes"], lane_of)
         kinship._ended = state["ended"]
         kinship._barrier.resume(state["barrier"])
         kinship._rooms.resume(state["rooms"])

@@ -9,6 +9,8 @@ import pytest
 import soundfile
 
 from flows.cli import asking
+from operators.models import MODELS
+from operators.models.describers import DESCRIBERS
 from operators.records import ANALYSIS_RATE_HZ
 from tests.flows.conftest import OnDisk, Ran
 
@@ -139,7 +141,7 @@ def test_nan_is_said_once_and_the_source_goes_on(grym: Grym, tmp_path: Path) -> 
         (["lisen"], 2, "No such command"),
         (["patterns", "--since", "soon"], 2, "expected a number and s, m, h or d"),
         (["search"], 2, "search needs one of --like CLIP or --text WORDS"),
-        (["search", "--text", "rain"], 2, "needs a model that reads text"),
+        (["search", "--text", "rain", "--model", "logmel"], 2, "does not read text"),
         (["models", "pull", "clpa"], 2, "unknown model 'clpa'"),
         (["demo", "--seed", "-1"], 2, "Invalid value for '--seed'"),
     ],
@@ -263,7 +265,7 @@ def test_the_list_verbs_show_tables_and_search_finds_the_sound(
     found = grym("search", "--like", path, "--model", "logmel", "--store", store, "--json")
     best = found.events[0]
     assert sorted(best) == sorted(
-        ["stream", "start_s", "end_s", "start_ns", "score", "space", "pattern"]
+        ["stream", "start_s", "end_s", "start_ns", "score", "space", "pattern", "speech"]
     )
     assert abs(best["start_s"] - event.start_s) < 0.6
     scores = [row["score"] for row in found.events]
@@ -296,14 +298,47 @@ def test_config_prints_the_effective_settings(grym: Grym, monkeypatch: pytest.Mo
 
 def test_models_are_listed_with_what_they_need(grym: Grym) -> None:
     rows = {row["model"]: row for row in grym("models", "list", "--json").events}
-    assert set(rows) == {"aisfx", "logmel"}
+    assert set(rows) == {*MODELS, *DESCRIBERS}
     assert rows["logmel"]["weights"] == "not needed"
-    assert "logmel" in grym("models", "list").out
+    assert rows["aisfx"]["weights"] == "ready"
+    assert rows["clap"]["weights"] == "missing"
+    assert "owner/name" in str(rows["clap"]["detail"])
+    assert rows["gama"]["does"] == "describes"
+    shown = grym("models", "list").out
+    assert "logmel" in shown
+    assert "set path of [models.NAME]" in shown
+
+
+def test_a_window_is_measured_on_request_and_the_list_remembers_it(
+    grym: Grym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_models: Callable[[str], Path]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    config = tmp_path / "grym.toml"
+    config.write_text(
+        f"[models.hubert]\npath = '{tiny_models('hubert')}'\n"
+        f"[models.wavlm]\npath = '{tmp_path / 'nowhere'}'\n"
+        f"[models.ast]\npath = '{tmp_path}'\n"
+    )
+    measured = grym("models", "list", "--measure", "--json", "--config", config)
+    listed = grym("models", "list", "--json", "--config", config)
+    for rows in ({row["model"]: row for row in ran.events} for ran in (measured, listed)):
+        for name in ("logmel", "hubert"):
+            assert rows[name]["window_cpu_ms"] > 0.0
+            assert rows[name]["dimension"] > 0
+            assert rows[name]["device"] == "cpu"
+        assert rows["wavlm"]["weights"] == "missing"
+        assert "no such folder" in rows["wavlm"]["detail"]
+        assert rows["clap"]["window_ms"] is None
+    assert {row["model"]: row["weights"] for row in measured.events}["ast"] == "damaged"
+    assert "ast" in grym("models", "list", "--measure", "--config", config).out
 
 
 def test_every_verb_has_help_with_an_example(grym: Grym) -> None:
     verbs = ["demo", "listen", "patterns", "occurrences", "relations", "search", "config"]
-    for verb in (*([verb] for verb in verbs), ["models", "list"], ["models", "pull"]):
+    for verb in (
+        *([verb] for verb in verbs),
+        *(["models", verb] for verb in ("list", "pull", "project")),
+    ):
         ran = grym(*verb, "--help")
         assert ran.status == 0
         assert "Example: " in ran.out

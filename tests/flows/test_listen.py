@@ -131,16 +131,16 @@ class Faulty:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def embed(self, windows: Floats) -> Floats:
+    def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
         self.calls += 1
         if self.calls in self._failing:
             raise RuntimeError("the accelerator fell off the bus")
-        return self._model.embed(windows)  # type: ignore[no-any-return]
+        return self._model.embed(windows, rate_hz)  # type: ignore[no-any-return]
 
 
 def with_model(monkeypatch: pytest.MonkeyPatch, failing: range) -> Faulty:
     model = Faulty(load_model("logmel"), failing)
-    monkeypatch.setattr(running, "load_models", lambda _settings, _say: {"logmel": model})
+    monkeypatch.setattr(running, "load_ladders", lambda _settings, _say: {"logmel": (model,)})
     return model
 
 
@@ -211,12 +211,12 @@ def test_the_end_of_input_waits_for_every_window(
     """However slow the model and however small its queue: nothing vanishes at the end."""
 
     class Slow(Faulty):
-        def embed(self, windows: Floats) -> Floats:
+        def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
             threading.Event().wait(0.03)
-            return super().embed(windows)
+            return super().embed(windows, rate_hz)
 
     model = Slow(load_model("logmel"), range(0))
-    monkeypatch.setattr(running, "load_models", lambda _settings, _say: {"logmel": model})
+    monkeypatch.setattr(running, "load_ladders", lambda _settings, _say: {"logmel": (model,)})
     settings = load(
         flags={
             "store": {"uri": str(tmp_path / "a.db")},
@@ -236,12 +236,12 @@ def test_a_model_that_hangs_ends_the_run_with_a_clear_word(
     release = threading.Event()
 
     class Hanging(Faulty):
-        def embed(self, windows: Floats) -> Floats:
+        def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
             release.wait(60)
-            return super().embed(windows)
+            return super().embed(windows, rate_hz)
 
     model = Hanging(load_model("logmel"), range(0))
-    monkeypatch.setattr(running, "load_models", lambda _settings, _say: {"logmel": model})
+    monkeypatch.setattr(running, "load_ladders", lambda _settings, _say: {"logmel": (model,)})
     settings = load(
         flags={
             "store": {"uri": str(tmp_path / "a.db")},

@@ -55,7 +55,7 @@ def station(tmp_path: Path) -> Iterator[Station]:
     with Store.open(settings.store.uri) as store:
         model = load_model("logmel")
         station = Station(
-            settings, {"logmel": model}, store, credit_for(settings), lambda _item: None
+            settings, {"logmel": (model,)}, store, credit_for(settings), lambda _item: None
         )
         yield station
         station.close()
@@ -143,12 +143,10 @@ def test_patterns_and_relations_resume_where_they_were(
 def test_infer_and_kinship_resume_with_what_was_in_flight(
     station: Station, frames: list[Frame], tmp_path: Path
 ) -> None:
-    model = station.models["logmel"]
-
     def joining(keyed: Any) -> Any:
         heard = steps.segment("segment", keyed, station, 1.0, 0.5)
         found = steps.discover("patterns", heard, station)
-        embedded = steps.infer("infer", heard, model, station)
+        embedded = steps.infer("infer", heard, "logmel", station)
         both = op.merge("lanes", found, embedded)
         return op.merge("all", embedded, steps.join("kinship", both, station))
 

@@ -23,6 +23,7 @@ from operators.records import (
     Pattern,
     Relation,
     StreamEnd,
+    Verdict,
 )
 
 SPACE = "net-0badcafe-64"
@@ -48,6 +49,11 @@ def _heard(pattern: str, start_s: float, later_s: float = 1.0) -> Occurrence:
     return Occurrence(
         "s", pattern, start_s, start_s + 0.5, round(start_s * 1e9), 0.9, start_s + later_s, False
     )
+
+
+def _dead(at_s: float, space: str = SPACE) -> Verdict:
+    index = round(at_s * ANALYSIS_RATE_HZ)
+    return Verdict("s", index, round(at_s * 1e9), space, "dead", "breaker_open")
 
 
 def _news(pattern: str, status: str, into: str = "") -> Pattern:
@@ -443,6 +449,49 @@ def test_two_models_keep_their_spaces_apart_and_end_each() -> None:
     assert (one.space, two.space) == ("one", "two")
     np.testing.assert_allclose(one.vector, _vector(1), atol=1e-6)
     np.testing.assert_allclose(two.vector, _vector(2), atol=1e-6)
+
+
+def test_a_model_that_brings_only_verdicts_keeps_no_other_model_waiting() -> None:
+    kinship = Kinship("s", lanes=3)
+    said: list[Said] = []
+    for item in (
+        _heard("p", 10.0),
+        _embedding(10.0, _vector(1), space="one"),
+        _dead(10.0, space="two"),
+        _embedding(40.0, _vector(1), space="one", onset=False),
+        _heard("p", 40.0),
+        _dead(40.0, space="two"),
+    ):
+        said += kinship.hear(item)
+    assert [(c.pattern, c.space, c.count) for c in said if isinstance(c, Centroid)] == [
+        ("p", "one", 1)
+    ]
+    assert kinship.forced == 0
+
+
+def test_a_rung_that_served_for_a_while_is_part_of_its_ladders_lane() -> None:
+    lane_of = {"first": "net", "second": "net"}
+    kinship = Kinship("s", lanes=2, lane_of=lane_of)
+    said: list[Said] = []
+    for at_s, space in ((10.0, "first"), (50.0, "second"), (90.0, "first")):
+        said += kinship.hear(_embedding(at_s, _vector(1), space=space))
+        said += kinship.hear(_heard("p", at_s))
+    again = Kinship.restore(kinship.snapshot())
+    for each in (kinship, again):
+        more = [r for end in (END, END) for r in each.hear(end)]
+        found = [(c.space, c.count) for c in [*said, *more] if isinstance(c, Centroid)]
+        assert found == [("first", 1), ("second", 1), ("first", 2)]
+        assert each.forced == 0
+
+
+def test_after_a_restart_with_other_weights_the_lane_is_known_by_the_new_space() -> None:
+    before = Kinship("s", lanes=2, lane_of={"old": "net"})
+    before.hear(_embedding(10.0, _vector(1), space="old"))
+    after = Kinship.restore(before.snapshot(), lane_of={"new": "net"})
+    said: list[Said] = []
+    for item in (_heard("p", 40.0), _embedding(40.0, _vector(2), space="new"), END, END):
+        said += after.hear(item)
+    assert [(c.space, c.count) for c in said if isinstance(c, Centroid)] == [("new", 1)]
 
 
 def test_a_merge_folds_the_centroid_and_whoever_comes_after_it() -> None:
