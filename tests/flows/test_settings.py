@@ -7,6 +7,7 @@ import pytest
 
 from flows.errors import UsageError
 from flows.settings import Settings, load
+from operators.models import configure
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +59,10 @@ def test_the_default_store_lies_in_the_users_data_folder(tmp_path: Path) -> None
         ({"infer": {"max_batch": 0}}, "setting infer.max_batch = 0"),
         ({"listen": {"models": ()}}, "expected at least one model"),
         ({"listen": {"models": ("a", "a")}}, "each model may be named once"),
+        ({"listen": {"models": ("a", "b, a")}}, "each model may be named once"),
+        ({"listen": {"models": ("a,,b",)}}, "expected names with a comma between"),
+        ({"listen": {"speech": "mute"}}, "'off', 'tag' or 'drop-audio'"),
+        ({"describe": {"every_min": 0}}, "setting describe.every_min = 0"),
         ({"models": {"aisfx": {"dtyp": "x"}}}, "unknown setting models.aisfx.dtyp; known are path"),
         ({"nonsense": 1}, "unknown setting nonsense; known are"),
     ],
@@ -107,3 +112,11 @@ def test_the_example_file_states_the_defaults() -> None:
     text = (ROOT / "deploy" / "grym.example.toml").read_text(encoding="utf-8")
     stated = Settings(**tomllib.loads(text))
     assert stated.model_dump(exclude={"models"}) == Settings().model_dump(exclude={"models"})
+    for name, told in stated.models.items():
+        options = told.model_dump(exclude_none=True, exclude={"path"})
+        assert configure(name, **options) == configure(name)
+
+
+def test_models_with_commas_between_them_are_a_ladder() -> None:
+    told = load(flags={"listen": {"models": ("wav2vec2, aisfx,logmel", "clap")}})
+    assert told.listen.ladders == (("wav2vec2", "aisfx", "logmel"), ("clap",))
