@@ -7,7 +7,7 @@ that can wait is slowed by them, a live one never is. Remarks are made when ther
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
@@ -15,9 +15,9 @@ from typing_extensions import override
 from flows.station import Station
 from operators.aside import Aside, unpack
 from operators.describing import Describing
-from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Window, to_s
+from operators.records import ANALYSIS_RATE_HZ, Failure, Window, to_s
 from operators.recovery import one_line
-from operators.remarks import Tag
+from operators.remarks import Tag, Voice
 
 _POLL = timedelta(milliseconds=2)
 _GLANCE = timedelta(milliseconds=50)
@@ -26,13 +26,6 @@ SPEECH = "speech"
 
 Item: TypeAlias = Any
 State: TypeAlias = dict[str, Any]
-
-
-class Voice(Protocol):
-    """Tells how surely a window holds speech."""
-
-    def scores(self, windows: Floats, rate_hz: int) -> Floats:
-        """(n, samples) -> (n,) within [0, 1]."""
 
 
 class _Tagger:

@@ -13,11 +13,11 @@ from flows.settings import Settings
 from flows.station import limits_of
 from operators.describing import DescribeConfig, Describing
 from operators.models.protocol import AudioLanguageModel
-from operators.speech import Vad
+from operators.remarks import Voice
 
 
 def slow_lane(
-    settings: Settings, model: AudioLanguageModel | None, voice: Vad | None, folder: Path
+    settings: Settings, model: AudioLanguageModel | None, voice: Voice | None, folder: Path
 ) -> Describing | None:
     """The lane, or None where nothing is to be described or kept.
 

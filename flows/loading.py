@@ -4,8 +4,9 @@ Invariant: whatever is wrong with a name, a folder or a device is said before au
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -16,11 +17,11 @@ from operators.models import MODELS, Model, configure, describers, load
 from operators.models.describers import DESCRIBERS
 from operators.models.protocol import AudioLanguageModel, UnknownModelError
 from operators.records import ANALYSIS_RATE_HZ
-from operators.speech import NAME as SPEECH
-from operators.speech import Vad
+from operators.remarks import Voice
 
 Ladder: TypeAlias = tuple[Model, ...]
 Progress: TypeAlias = Callable[[str], None]
+_VOICE = "silero"
 
 
 def check_known(*names: str) -> None:
@@ -72,12 +73,13 @@ def load_model(name: str, settings: Settings, progress: Progress) -> Model:
     return model
 
 
-def load_voice(settings: Settings, progress: Progress) -> Vad | None:
+def load_voice(settings: Settings, progress: Progress) -> Voice | None:
     """What tells speech from other sounds, where windows or clips are to be looked at for it."""
     if settings.listen.speech == "off":
         return None
-    folder = weights.find(SPEECH) or weights.pull(SPEECH, progress=progress)
-    return None if folder is None else Vad(folder)
+    folder = weights.find(_VOICE) or weights.pull(_VOICE, progress=progress)
+    # Imported when it is asked for: it brings torch, and whoever lists patterns waits for that.
+    return cast("Voice", import_module("operators.speech").Vad(folder))
 
 
 def load_describer(settings: Settings, progress: Progress) -> AudioLanguageModel | None:

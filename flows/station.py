@@ -20,8 +20,7 @@ from operators.credit import Credit
 from operators.describing import Describing
 from operators.inference import Inference, InferenceConfig
 from operators.ledger import Ledger
-from operators.remarks import Description
-from operators.speech import Vad
+from operators.remarks import Description, Voice
 
 _GLANCE_S = 0.2
 _REGIONS = 16
@@ -62,7 +61,7 @@ class Station:
     aside: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="discovery")
     )
-    voice: Vad | None = None
+    voice: Voice | None = None
     tags: Credit = field(default_factory=lambda: Credit(_TAGS))
     tagger: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="tagger")

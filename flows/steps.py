@@ -10,7 +10,7 @@ import bytewax.operators as op
 from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream
 
-from flows.beside import SPEECH, Remarking, Tagging, Voice
+from flows.beside import SPEECH, Remarking, Tagging
 from flows.logics import (
     Discovering,
     Inferring,
@@ -39,6 +39,7 @@ from operators.records import (
     Window,
 )
 from operators.relations import RelationTracker
+from operators.remarks import Voice
 from operators.segment import Segmenter
 
 Items: TypeAlias = KeyedStream[Item]

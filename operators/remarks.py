@@ -5,6 +5,9 @@ so that replays are absorbed.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
+
+from operators.records import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,15 @@ class Description:
     def key(self) -> str:
         """Store key: one row a pattern, the latest holds."""
         return self.pattern
+
+
+class Voice(Protocol):
+    """Tells speech from other sounds; see :class:`operators.speech.Vad`."""
+
+    def scores(self, windows: Floats, rate_hz: int) -> Floats:
+        """(n, samples) -> (n,) within [0, 1]: how surely each window holds speech."""
+        ...
+
+    def is_speech(self, clip: Floats) -> bool:
+        """Whether a clip (samples,) at the analysis rate has to be taken for speech."""
+        ...

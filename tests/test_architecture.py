@@ -1,6 +1,7 @@
 """The one rule of the layout: imports run flows -> connectors -> operators, and no further."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -97,3 +98,10 @@ def test_no_file_outgrows_its_idea() -> None:
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 330
     }
     assert not long
+
+
+def test_asking_a_store_waits_for_no_framework() -> None:
+    heavy = "{'torch', 'transformers', 'onnxruntime'}"
+    code = f"import sys, flows.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
