@@ -13,7 +13,7 @@ from bytewax.operators import StatefulBatchLogic
 from typing_extensions import override
 
 from flows.station import Station
-from operators.aside import Aside, unpack
+from operators.aside import Aside
 from operators.describing import Describing
 from operators.records import ANALYSIS_RATE_HZ, Failure, Window, to_s
 from operators.recovery import one_line
@@ -45,12 +45,12 @@ class _Tagger:
 class Tagging(StatefulBatchLogic[Item, Item, State]):
     """The windows of all streams, tagged in turn."""
 
-    def __init__(self, voice: Voice, station: Station, resume: State | None) -> None:
+    def __init__(self, voice: Voice, station: Station, waiting: Iterable[Window] = ()) -> None:
         self._station = station
         self._aside = Aside(_Tagger(voice), station.tagger, _untagged)
         self._shed: Counter[str] = Counter()
         self._shed_at: dict[str, float] = {}
-        for window in unpack(resume)[1] if resume else []:
+        for window in waiting:
             self._submit(window)
 
     @override

@@ -260,16 +260,20 @@ class Inferring(StatefulBatchLogic[Item, Item, State]):
 
     @override
     def on_notify(self) -> tuple[Iterable[Item], bool]:
-        if self._lane.needs_restart:
-            self._station.end(_hanging(self._lane.hanging))
-        return self._lane.poll(), StatefulBatchLogic.RETAIN
+        return self._heard(self._lane.poll()), StatefulBatchLogic.RETAIN
 
     @override
     def on_eof(self) -> tuple[Iterable[Item], bool]:
         out: list[Item] = []
         while self._lane.busy:  # every call ends, at the latest at its deadline
-            out += self._lane.drain(self._lane.config.deadline_s)
+            out += self._heard(self._lane.drain(self._lane.config.deadline_s))
         return out, StatefulBatchLogic.RETAIN
+
+    def _heard(self, out: list[Item]) -> list[Item]:
+        """What came out; too many calls that hang end the run."""
+        if self._lane.needs_restart:
+            self._station.end(_hanging(self._lane.hanging))
+        return out
 
     @override
     def notify_at(self) -> datetime | None:

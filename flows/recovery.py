@@ -4,8 +4,10 @@ Invariant: state is only ever resumed by a run that cuts and models audio the sa
 else is refused in one line, because it would silently lose or mix state.
 """
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +41,7 @@ def opened(
 
     Raises:
         UsageError: the folder belongs to another kind of run, or holds something else.
-        GrymError: it cannot be written, or another run has it.
+        GrymError: it cannot be written or cleaned of audio, or another run has it.
     """
     wanted = _manifest(settings, streams, share or Share())
     lock = FileLock(folder / _LOCK)
@@ -61,8 +63,13 @@ def opened(
             f"recovery folder {folder} is in use by another run: wait for it to end, or name "
             "another folder"
         )
+    private = settings.listen.speech == "drop-audio"
     try:
+        if private:
+            _forget(folder)  # what a run that was killed left
         yield RecoveryConfig(str(folder))
+        if private:
+            _forget(folder)
     finally:
         lock.release()
 
@@ -78,6 +85,23 @@ def _manifest(settings: Settings, streams: Mapping[str, str], share: Share) -> d
         "window_s": cut.window_s,
         "hop_s": cut.hop_s,
     }
+
+
+def _forget(folder: Path) -> None:
+    """Leave nothing in the files of a folder but what the last snapshot holds.
+
+    Snapshots hold audio that is in flight; what a later one replaced stays in free pages.
+    """
+    for file in sorted(folder.glob("*.sqlite3")):
+        try:
+            with contextlib.closing(sqlite3.connect(file)) as database:
+                database.execute("VACUUM")
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise GrymError(
+                f"audio of earlier moments may remain in {file} ({error}): make room on that disk, "
+                "or delete the folder"
+            ) from None
 
 
 def _place(target: str) -> str:

@@ -44,6 +44,7 @@ class Station:
         aside: the thread of discovery, one for all streams.
         voice: what tells speech, where windows are to be tagged; its credit and its thread.
         describing: the slow lane, where patterns are to be described or clips kept.
+        lanes: what calls the models, one for each ladder, once the flow was built.
         is_live: whether a stream's audio cannot wait, so that it may be shed.
         takes: whether those who are told what was found can take more.
     """
@@ -67,6 +68,7 @@ class Station:
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="tagger")
     )
     describing: Describing | None = None
+    lanes: list[Inference] = field(default_factory=list)
     is_live: Callable[[str], bool] = lambda _: False
     takes: Callable[[], bool] = lambda: True
 
@@ -91,6 +93,8 @@ class Station:
 
     def close(self) -> None:
         """Let the threads end."""
+        for lane in self.lanes:
+            lane.close()  # nobody is left to hear what it still says
         self.aside.shutdown(wait=False, cancel_futures=True)
         self.tagger.shutdown(wait=False, cancel_futures=True)
         if self.describing is not None:
@@ -146,6 +150,7 @@ class Station:
             on_done=self.credit.give,
             is_live=self.is_live,
         )
+        self.lanes.append(lane)
         if resume is not None:
             lane.restore(resume)
             self.credit.take(lane.open_windows)

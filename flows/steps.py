@@ -23,7 +23,7 @@ from flows.logics import (
     restored,
 )
 from flows.station import Station
-from operators.aside import Hears
+from operators.aside import Hears, unpack
 from operators.describing import Describing
 from operators.kinship import Kinship
 from operators.records import (
@@ -128,7 +128,8 @@ def tag(step_id: str, heard: Items, voice: Voice, station: Station) -> Items:
     together = op.map("together", taken, lambda keyed: (SPEECH, keyed[1]))
 
     def build(resume: State | None) -> Tagging:
-        return Tagging(voice, station, resume)
+        _, waiting = restored("tag", station, unpack, resume) or ({}, [])
+        return Tagging(voice, station, waiting)
 
     return op.map("apart", op.stateful_batch("tag", together, build), _by_stream)
 

@@ -88,10 +88,15 @@ def read_pairs(
     step = max(1, -(-len(shared) // most))
     chosen = shared[::step]
     blocks = {block: number for number, block in enumerate(sorted({here[m] for m in chosen}))}
+    x = _vectors(reader, one, dimensions[one], chosen)
+    y = _vectors(reader, other, dimensions[other], chosen)
+    groups = np.array([blocks[here[moment]] for moment in chosen], dtype=np.int64)
+    # Whoever listens meanwhile may take a row away between two looks.
+    there_still = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     return Pairs(
-        _vectors(reader, one, dimensions[one], chosen),
-        _vectors(reader, other, dimensions[other], chosen),
-        np.array([blocks[here[moment]] for moment in chosen], dtype=np.int64),
+        x[there_still],
+        y[there_still],
+        groups[there_still],
         len({stream for stream, _ in chosen}),
         len(shared),
     )
@@ -110,7 +115,7 @@ def _moments(reader: Reader, space: str, block_s: float) -> dict[Moment, tuple[s
 
 def _vectors(reader: Reader, space: str, dimension: int, moments: Sequence[Moment]) -> Floats:
     """(n, dimension) in the order of the moments."""
-    rows = np.empty((len(moments), dimension), dtype=np.float32)
+    rows = np.full((len(moments), dimension), np.nan, dtype=np.float32)
     for first in range(0, len(moments), _ROWS_A_CALL):
         part = moments[first : first + _ROWS_A_CALL]
         keys = [f"{stream}|{start_ns}|{space}" for stream, start_ns in part]

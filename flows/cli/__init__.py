@@ -1,9 +1,18 @@
 """The ``grym`` command. What it takes a second to import is imported after Ctrl-C is in hand."""
 
+import contextlib
+import logging
 import os
 import signal
 import sys
+import threading
+import time
 from types import FrameType
+from typing import NoReturn
+
+_GRACE_S = 0.2
+_MODELS = "grym-"
+"""What the names of threads that call models begin with."""
 
 
 def main() -> None:
@@ -16,7 +25,25 @@ def main() -> None:
         signal.signal(number, _leave)
     from flows.cli.app import run  # noqa: PLC0415 - the handlers come first
 
-    sys.exit(run(sys.argv[1:]))
+    _end(run(sys.argv[1:]))
+
+
+def _end(status: int) -> NoReturn:
+    """End the process, everything being written: at once where a model is still at work.
+
+    Such a thread would be torn down in the midst of native code, and the process abort.
+    """
+    until_s = time.monotonic() + _GRACE_S
+    for thread in threading.enumerate():
+        if thread.name.startswith(_MODELS):
+            thread.join(max(0.0, until_s - time.monotonic()))
+    if any(thread.name.startswith(_MODELS) for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from flows.describing import slow_lane
 from flows.errors import GrymError
 from flows.settings import load
 from flows.station import Station, credit_for
+from operators.aside import unpack
 from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Window
 from operators.remarks import Description, Tag
 
@@ -55,7 +56,7 @@ def until_done(tagging: Tagging) -> list[object]:
 
 
 def test_every_window_gets_its_tag_in_order_and_gives_its_credit_back(station: Station) -> None:
-    tagging = Tagging(Voice(), station, None)
+    tagging = Tagging(Voice(), station)
     windows = [window(number, number / 10) for number in range(5)]
     out = [*tagging.on_batch(windows)[0], *until_done(tagging)]
     assert out == [
@@ -69,7 +70,7 @@ def test_every_window_gets_its_tag_in_order_and_gives_its_credit_back(station: S
 def test_sources_that_can_wait_do_so_while_the_tagger_is_busy(station: Station) -> None:
     voice = Voice()
     voice.held.clear()
-    tagging = Tagging(voice, station, None)
+    tagging = Tagging(voice, station)
     tagging.on_batch([window(number) for number in range(station.tags.limit)])
     assert not station.available
     assert tagging.notify_at() is not None
@@ -81,12 +82,12 @@ def test_sources_that_can_wait_do_so_while_the_tagger_is_busy(station: Station) 
 def test_what_was_on_its_way_is_tagged_after_a_restart(station: Station) -> None:
     voice = Voice()
     voice.held.clear()
-    before = Tagging(voice, station, None)
+    before = Tagging(voice, station)
     before.on_batch([window(1), window(2)])
     state = before.snapshot()
     voice.held.set()
     until_done(before)
-    after = Tagging(Voice(), station, state)
+    after = Tagging(Voice(), station, unpack(state)[1])
     assert station.tags.outstanding == 2
     assert [tag.index for tag in until_done(after) if isinstance(tag, Tag)] == [
         ANALYSIS_RATE_HZ,
@@ -101,7 +102,7 @@ def test_live_windows_that_there_is_no_time_for_are_left_untagged_and_counted(
     station.is_live = lambda _stream: True
     voice = Voice()
     voice.held.clear()
-    tagging = Tagging(voice, station, None)
+    tagging = Tagging(voice, station)
     tagging.on_batch([window(0)])
     voice.asked.acquire(timeout=30)  # the first one is being scored: it cannot be taken back
     out = list(tagging.on_batch([window(number) for number in range(1, 101)])[0])
@@ -115,7 +116,7 @@ def test_live_windows_that_there_is_no_time_for_are_left_untagged_and_counted(
 
 
 def test_a_window_that_cannot_be_tagged_is_said_and_the_next_one_is(station: Station) -> None:
-    tagging = Tagging(Voice(), station, None)
+    tagging = Tagging(Voice(), station)
     failure, tag = [*tagging.on_batch([window(1, 2.0), window(2)])[0], *until_done(tagging)]
     assert isinstance(failure, Failure)
     assert "too loud" in failure.detail

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.conftest import OnDisk
+from tests.plugins.gama import save_tiny_gama
 
 GRYM = (sys.executable, "-c", "from flows.cli import main; main()")
 
@@ -215,3 +216,32 @@ def test_traces_go_to_stderr_when_asked_for(on_disk: OnDisk, tmp_path: Path) -> 
     assert {parent.removeprefix("0x") for parent in parents} <= {
         window.removeprefix("0x") for window in windows
     }
+
+
+def test_ctrl_c_while_a_pattern_is_being_described_ends_quietly(
+    on_disk: OnDisk, tmp_path: Path
+) -> None:
+    folder = save_tiny_gama(tmp_path / "gama", seed=1)
+    env = {
+        **os.environ,
+        "GRYM_LISTEN__MODELS": '["logmel"]',
+        "GRYM_DESCRIBE__MODEL": "gama",
+        "GRYM_MODELS__GAMA__PATH": str(folder),
+        "GRYM_MODELS__GAMA__MAX_NEW_TOKENS": "100000",
+    }
+    flags = ["--store", tmp_path / "a.db", "--json"]
+    asked = "import operators.models.gama.adapter as a; real = a.Gama.ask; "
+    asked += "a.Gama.ask = lambda *given: (print('asked', flush=True), real(*given))[1]; "
+    process = subprocess.Popen(
+        [sys.executable, "-c", asked + GRYM[2], *map(str, ["listen", on_disk.wav, *flags])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    while first_line(process).strip() != "asked":
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, "terminate" in err) == (0, False)
+    assert json.loads(out.splitlines()[-1])["event"] == "summary"
