@@ -16,6 +16,8 @@ from operators.models import MODELS
 from operators.models.describers import DESCRIBERS
 from operators.models.protocol import ModelError
 
+_HERE = frozenset({"ready", "found", "not needed"})
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -23,7 +25,8 @@ class Entry:
 
     Attributes:
         does: "embeds" windows or "describes" patterns.
-        state: of its weights: "ready", "missing", "damaged" or "not needed".
+        state: of its weights: "ready" (verified), "found" (a folder that people brought, looked
+            into when it is loaded), "missing", "damaged" or "not needed".
         folder: where they are; None where there are none.
         detail: one line: their source, or what is wrong and what mends it.
         device, dtype: where it ran when it was measured; before, what settings ask for.
@@ -72,10 +75,10 @@ def catalogue(
     costs = Costs()
     for name in sorted(MODELS):
         entry = _entry(name, "embeds", settings)
-        if anew and entry.state in ("ready", "not needed"):
+        if anew and entry.state in _HERE:
             progress(f"measuring {name}")
             entry = _measured(entry, settings, costs)
-        cost = costs.of(name)
+        cost = costs.of(name) if entry.state in _HERE else None
         yield entry if cost is None else _with(entry, cost)
     for name in sorted(DESCRIBERS):
         yield _entry(name, "describes", settings)
@@ -94,7 +97,9 @@ def _weights(name: str, told: ModelSettings) -> tuple[str, Path | None, str]:
             folder = hub.folder_of(told.path, pull=False)
         except ModelError as error:
             return "missing", None, str(error)
-        return "ready", folder, "named in the settings"
+        if not (folder / "config.json").is_file():
+            return "damaged", folder, f"{folder}: no config.json there: {weights.yours(name)}"
+        return "found", folder, f"{folder}, named in the settings"
     if name in DESCRIBERS:
         return "missing", None, weights.yours(name)
     found = weights.status(name)

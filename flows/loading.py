@@ -3,25 +3,33 @@
 Invariant: whatever is wrong with a name, a folder or a device is said before audio is read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias, cast
 
-import numpy as np
-
 from connectors import hub, weights
+from flows.errors import UsageError
 from flows.sections import ModelSettings
 from flows.settings import Settings
-from operators.models import MODELS, Model, configure, describers, load
+from operators.inference.batch import check_rows
+from operators.models import MODELS, Model, ModelError, configure, describers, load
 from operators.models.describers import DESCRIBERS
-from operators.models.protocol import AudioLanguageModel, UnknownModelError
+from operators.models.protocol import AudioLanguageModel, ModelConfigError, UnknownModelError
 from operators.records import ANALYSIS_RATE_HZ
 from operators.remarks import Voice
 
 Ladder: TypeAlias = tuple[Model, ...]
 Progress: TypeAlias = Callable[[str], None]
 _VOICE = "silero"
+_FAULTS = {
+    "not_finite": "NaN or infinity",
+    "zero_vector": "zeros",
+    "wrong_shape": "another shape than it announces",
+}
+_WIDER = {"float16": "bfloat16 or float32", "bfloat16": "float32"}
+"""What to compute in where numbers leave the range of half precision, or vanish in it."""
 
 
 def check_known(*names: str) -> None:
@@ -29,21 +37,13 @@ def check_known(*names: str) -> None:
 
     Raises:
         UnknownModelError: its text lists the known ones.
+        UsageError: it describes instead.
     """
     for name in names:
+        if name in DESCRIBERS:
+            raise UsageError(f"{name} describes patterns and embeds none: set describe.model to it")
         if name not in MODELS:
             raise UnknownModelError(name, tuple(sorted(MODELS)))
-
-
-def check_sections(settings: Settings) -> None:
-    """Refuse settings of a model that nobody knows.
-
-    Raises:
-        UnknownModelError: its text lists the known ones.
-    """
-    for name in settings.models:
-        if name not in MODELS and name not in DESCRIBERS:
-            raise UnknownModelError(name, tuple(sorted({*MODELS, *DESCRIBERS})))
 
 
 def load_ladders(settings: Settings, progress: Progress) -> dict[str, Ladder]:
@@ -53,7 +53,6 @@ def load_ladders(settings: Settings, progress: Progress) -> dict[str, Ladder]:
         ModelError: unknown, misconfigured, or its weights cannot be had; one line each.
     """
     ladders = settings.listen.ladders
-    check_sections(settings)
     check_known(*(name for ladder in ladders for name in ladder))
     return {
         ladder[0]: tuple(load_model(name, settings, progress) for name in ladder)
@@ -62,15 +61,36 @@ def load_ladders(settings: Settings, progress: Progress) -> dict[str, Ladder]:
 
 
 def load_model(name: str, settings: Settings, progress: Progress) -> Model:
-    """Load one model with its settings and let it embed once.
+    """Load one model with its settings and let it embed a sound.
 
     The first calls set things up (kernels, pools of memory): that is not live audio's to wait for.
+    And a model without a vector for that sound would have none for any that comes later.
+
+    Raises:
+        ModelError: unknown, misconfigured, its weights cannot be had, or its vector is of no use.
     """
     check_known(name)
-    model = load(name, configure(name, **options_of(name, settings, progress)))
-    length = round(settings.listen.window_s * ANALYSIS_RATE_HZ)
-    model.embed(np.zeros((1, length), np.float32), ANALYSIS_RATE_HZ)
+    with _named(name):
+        model = load(name, configure(name, **options_of(name, settings, progress)))
+    _try_out(model, round(settings.listen.window_s * ANALYSIS_RATE_HZ))
     return model
+
+
+def _try_out(model: Model, samples: int) -> None:
+    # Imported here: it brings torch, which the model has brought by now.
+    sound = import_module("operators.models.compiling").probe(1, samples)
+    answer = model.embed(sound, ANALYSIS_RATE_HZ)
+    try:
+        fault = check_rows(answer, 1, model.dimension).faults[0]
+    except ValueError:
+        fault = "wrong_shape"
+    if fault:
+        wider = _WIDER.get(model.dtype)
+        raise ModelError(
+            f"model {model.name!r} answers a sound with a vector of {_FAULTS[fault]}"
+            f" ({model.dtype} on {model.device}):"
+            f" {f'set its dtype to {wider}, or ' if wider else ''}give it intact weights"
+        )
 
 
 def load_voice(settings: Settings, progress: Progress) -> Voice | None:
@@ -91,11 +111,20 @@ def load_describer(settings: Settings, progress: Progress) -> AudioLanguageModel
     name = settings.describe.model
     if name is None:
         return None
-    if name not in DESCRIBERS:
-        raise UnknownModelError(name, tuple(sorted(DESCRIBERS)))
     progress(f"loading {name}")
     options = options_of(name, settings, progress)
-    return describers.load_describer(name, describers.configure_describer(name, **options))
+    with _named(name):
+        return describers.load_describer(name, describers.configure_describer(name, **options))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What is wrong with an option says whose option it is."""
+    try:
+        yield
+    except ModelConfigError as error:
+        told = str(error)
+        raise ModelConfigError(told if name in told else f"model {name!r}: {told}") from None
 
 
 def options_of(name: str, settings: Settings, progress: Progress) -> dict[str, object]:

@@ -26,6 +26,14 @@ _MANIFEST = "grym.json"
 _LOCK = "grym.lock"
 
 
+def check(
+    folder: Path, settings: Settings, streams: Mapping[str, str], share: Share | None = None
+) -> None:
+    """Refuse the folder of another kind of run before anything is loaded; see ``opened``."""
+    if folder.is_dir() and any(folder.iterdir()):
+        _check(folder, _manifest(settings, streams, share or Share()))
+
+
 @contextmanager
 def opened(
     folder: Path, settings: Settings, streams: Mapping[str, str], share: Share | None = None

@@ -9,7 +9,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -89,6 +89,9 @@ def run(
     check_divisible(specs, request.share)
     check_stdin(settings, [spec.scheme for spec in specs])
     limits_of(settings)
+    streams = {spec.name: placed(spec) for spec in specs}
+    if request.recovery is not None:
+        recovery.check(request.recovery, settings, streams, request.share)
     with ExitStack() as opened:
         opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
         ladders = load_ladders(settings, say)
@@ -114,7 +117,7 @@ def run(
         )
         opened.callback(station.close)
         opened.enter_context(station.stderr)
-        kept = opened.enter_context(_recovery(settings, request, specs))
+        kept = opened.enter_context(_recovery(settings, request, streams))
         outcome = _flow(station, specs, options, request, kept)
         notes = (*outcome.notes, *announce.conclude(outcome.summary))
         status = outcome.exit_status or (3 if announce.lost else 0)
@@ -135,11 +138,10 @@ def _event_topic(
 
 
 def _recovery(
-    settings: Settings, request: Request, specs: Sequence[SourceSpec]
+    settings: Settings, request: Request, streams: Mapping[str, str]
 ) -> AbstractContextManager[RecoveryConfig | None]:
     if request.recovery is None:
         return nullcontext()
-    streams = {spec.name: placed(spec) for spec in specs}
     return recovery.opened(request.recovery, settings, streams, request.share)
 
 

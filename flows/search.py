@@ -4,6 +4,7 @@ A clip is cut the way the flow cuts what it hears: one window at its first onset
 another. Invariant: a query only ever meets vectors of its own space.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -47,6 +48,16 @@ def vectors_of(clip: Path, name: str, settings: Settings) -> tuple[str, Floats]:
     return model.space, model.embed(windows, ANALYSIS_RATE_HZ)
 
 
+def heard_with(settings: Settings, spaces: Sequence[str]) -> str:
+    """The model to search with where none is named: one that listened into this store.
+
+    That is the first of those in the settings which did, else any that is known, else the first.
+    """
+    asked = [name for ladder in settings.listen.ladders for name in ladder]
+    there = {space.partition("-")[0] for space in spaces}
+    return next((name for name in (*asked, *sorted(MODELS)) if name in there), asked[0])
+
+
 def reader_of(settings: Settings, text: str, named: str | None) -> str:
     """The model that is to read words: the one named, else of those listened with or configured.
 
@@ -81,9 +92,12 @@ def mapped(vectors: Floats, space: str, into: str, settings: Settings) -> tuple[
     """Another space of the store and the vectors to ask in it, by a map that was fitted before.
 
     Raises:
+        UsageError: it is the same space.
         StoreError: there is no such space, or no such map.
         ProjectionError: the map is damaged.
     """
+    if into in (space, space.partition("-")[0]):
+        raise UsageError(f"--into {into} is where this search looks anyway: leave it out")
     store = settings.store
     projection = projections.find(store.uri, space, into, token=store.secret)
     return projection.to_space, projection.apply(vectors)

@@ -10,6 +10,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from connectors.chunks import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+from operators.models.describers import DESCRIBERS
 
 _RateHz = Annotated[int, Field(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)]
 _SERVERS = ("http://", "https://", "tcp://", "unix:")
@@ -125,12 +126,20 @@ class DescribeSettings(_Section):
     """The slow lane: an audio-language model that describes confirmed patterns."""
 
     model: str | None = Field(default=None, description="gama, ...; nothing is described without")
+
     every_min: float = Field(
         60.0, gt=0, description="a pattern is described again at most so often"
     )
     queue: int = Field(8, ge=1, le=1_024, description="exemplars that may wait; oldest dropped")
     keep_s: float = Field(30.0, ge=1, le=600, description="audio kept of each stream to cut from")
     deadline_s: float = Field(120.0, gt=0, description="a call that takes longer has failed")
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str | None) -> str | None:
+        if value is not None and value not in DESCRIBERS:
+            raise ValueError(f"expected one of {', '.join(sorted(DESCRIBERS))}")
+        return value
 
 
 class ClipsSettings(_Section):

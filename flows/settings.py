@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     Field,
     ValidationError,
+    field_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -39,6 +40,8 @@ from flows.sections import (
     TelemetrySettings,
     WatchSettings,
 )
+from operators.models import MODELS
+from operators.models.describers import DESCRIBERS
 
 ENV_PREFIX = "GRYM_"
 _CONFIG_VARIABLE = "GRYM_CONFIG"
@@ -66,6 +69,15 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     log: Literal["debug", "info", "warning", "error"] = "warning"
+
+    @field_validator("models")
+    @classmethod
+    def _known_models(cls, value: dict[str, ModelSettings]) -> dict[str, ModelSettings]:
+        known = sorted({*MODELS, *DESCRIBERS})
+        for name in value:
+            if name not in known:
+                raise ValueError(f"there is no model {name!r}: choose one of {', '.join(known)}")
+        return value
 
     @classmethod
     def settings_customise_sources(

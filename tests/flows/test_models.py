@@ -1,5 +1,6 @@
 """Models of every kind on one stream: each in its own space, none in another's way."""
 
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,16 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from connectors.milvus.queries import Queries
 from connectors.milvus.reader import Reader
+from flows import loading
 from flows import run as running
 from flows.settings import Settings, load
 from operators.models import configure
 from operators.models import load as load_model
+from operators.models.protocol import ModelError
 from operators.records import ANALYSIS_RATE_HZ, Floats
 from tests.flows.conftest import Event, OnDisk, Ran
 from tests.flows.test_listen import listen_with
+from tests.plugins.folders import edit_tensors
 
 Grym = Callable[..., Ran]
 ADAPTERS = ("ast", "clap", "data2vec", "hubert", "wav2vec2", "wavlm")
@@ -252,8 +257,11 @@ def test_a_map_between_two_spaces_serves_search(
     found = grym(*question)
     assert found.status == 0, found.err
     assert {row["space"].partition("-")[0] for row in found.events} == {"logmel"}
-    same = grym("models", "project", "clap", "clap", *told)
-    assert (same.status, same.err.count("\n")) == (1, 1)
+    same = grym("search", "--text", "rain", "--into", "clap", *told)
+    assert (same.status, "leave it out" in same.err) == (2, True)
+    clip = grym("search", "--like", short, *told, "--json")  # no model named: one that listened
+    assert clip.status == 0, clip.err
+    assert clip.events[0]["space"].partition("-")[0] in ("clap", "logmel")
     absent = grym("models", "project", "clap", "aisfx", *told)
     assert (absent.status, absent.err.count("\n")) == (1, 1)
 
@@ -286,6 +294,7 @@ def test_words_without_a_model_that_reads_say_what_is_missing(
         (["logmel", "aisfx,logmel"], "once in a run"),
         (["logmel,"], "expected names"),
         (["logmel,nonsense"], "unknown model 'nonsense'"),
+        (["gama"], "set describe.model"),
     ],
 )
 def test_what_cannot_be_loaded_is_one_line_before_anything_is_heard(
@@ -297,3 +306,49 @@ def test_what_cannot_be_loaded_is_one_line_before_anything_is_heard(
     assert ran.err.count("\n") == 1
     assert said in ran.err
     assert not (tmp_path / "a.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "remedy"),
+    [("float32", ": give it"), ("bfloat16", ": set its dtype to float32, or give it")],
+)
+def test_a_model_whose_vectors_are_not_finite_is_refused_before_anything_is_heard(
+    dtype: str,
+    remedy: str,
+    grym: Grym,
+    short: Path,
+    tmp_path: Path,
+    tiny_models: Callable[[str], Path],
+) -> None:
+    folder = Path(shutil.copytree(tiny_models("wav2vec2"), tmp_path / "model"))
+    edit_tensors(folder, lambda tensors: tensors["encoder.layer_norm.bias"].fill_(torch.nan))
+    config = tmp_path / "grym.toml"
+    config.write_text(f"[models.wav2vec2]\npath = '{folder}'\ndtype = '{dtype}'\n")
+    told = ("--store", tmp_path / "a.db", "--config", config)
+    ran = grym("listen", f"s={short}", "--model", "wav2vec2", *told)
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "model 'wav2vec2' answers a sound with a vector of NaN or infinity" in ran.err
+    assert f"({dtype} on cpu){remedy} intact weights" in ran.err
+    assert not (tmp_path / "a.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows * 0, "of zeros"),
+        (lambda rows: rows[:, :7], "of another shape than it announces"),
+        (lambda rows: rows[:0], "of another shape than it announces"),
+    ],
+)
+def test_a_model_that_answers_a_sound_with_nothing_of_use_is_refused(
+    change: Callable[[Floats], Floats],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = load_model("logmel")
+    embed = model.embed
+    monkeypatch.setattr(model, "embed", lambda windows, rate_hz: change(embed(windows, rate_hz)))
+    monkeypatch.setattr(loading, "load", lambda _name, _config: model)
+    with pytest.raises(ModelError, match=f"^model 'logmel' answers a sound with a vector {said}"):
+        loading.load_model("logmel", settings_for(tmp_path, "logmel"), print)

@@ -63,6 +63,8 @@ def test_the_default_store_lies_in_the_users_data_folder(tmp_path: Path) -> None
         ({"listen": {"models": ("a,,b",)}}, "expected names with a comma between"),
         ({"listen": {"speech": "mute"}}, "'off', 'tag' or 'drop-audio'"),
         ({"describe": {"every_min": 0}}, "setting describe.every_min = 0"),
+        ({"describe": {"model": "gamma"}}, "setting describe.model = 'gamma': expected one of"),
+        ({"models": {"wav2vec": {}}}, "there is no model 'wav2vec': choose one of"),
         ({"models": {"aisfx": {"dtyp": "x"}}}, "unknown setting models.aisfx.dtyp; known are path"),
         ({"nonsense": 1}, "unknown setting nonsense; known are"),
     ],

@@ -1,11 +1,14 @@
 """Each step in a small flow, killed in the middle: the rest is what it would have been."""
 
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import bytewax.operators as op
+import numpy as np
 import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
@@ -15,8 +18,12 @@ from connectors.store import Store
 from flows import steps
 from flows.errors import GrymError
 from flows.listen import listen
+from flows.logics import Inferring, restored
 from flows.settings import load
 from flows.station import Station, credit_for
+from operators.aside import unpack
+from operators.breaker import BreakerConfig
+from operators.inference import Inference, InferenceConfig
 from operators.models import load as load_model
 from operators.patterns import Detector
 from operators.records import (
@@ -24,11 +31,13 @@ from operators.records import (
     Centroid,
     Embedding,
     Failure,
+    Floats,
     Frame,
     Occurrence,
     Pattern,
     Region,
     StreamEnd,
+    Verdict,
     Window,
 )
 from operators.relations import RelationTracker
@@ -233,3 +242,47 @@ def test_step_ids_are_a_contract(station: Station) -> None:
         "grym.events",
         "grym.store",
     ]
+
+
+def test_calls_that_hang_at_the_end_of_the_input_end_the_run_too(station: Station) -> None:
+    released = threading.Event()
+
+    class Hanging:
+        name, space, dimension = "hanging", "hanging-00000000-4", 4
+
+        def embed(self, windows: Floats, rate_hz: int | None = None) -> Floats:
+            released.wait(60)
+            return np.ones((len(windows), 4), np.float32)
+
+    patience = BreakerConfig(wait_duration_in_open_s=1e-6, wait_growth=1.0, wait_cap_s=1.0)
+    limits = InferenceConfig(deadline_s=0.02, max_batch=1, breaker=patience)
+    logic = Inferring(Inference([Hanging()], limits), station)
+    window = Window("s", 0, 0, np.ones(8, np.float32), 1.0, False, -20.0, "open")
+    try:
+        given = [replace(window, index=number, start_ns=number) for number in range(3)]
+        out = [*logic.on_batch(given)[0], *logic.on_eof()[0]]
+    finally:
+        released.set()
+    assert sum(isinstance(item, Verdict) for item in out) == 3
+    assert "hanging hangs" in str(station.trouble)
+    assert station.stop.is_set()
+
+
+def test_a_state_of_tags_that_cannot_be_read_ends_the_run_with_a_word(
+    station: Station, tmp_path: Path
+) -> None:
+    class Voice:
+        def scores(self, windows: Floats, rate_hz: int) -> Floats:
+            return np.zeros(len(windows), np.float32)
+
+        def is_speech(self, clip: Floats) -> bool:
+            return bool(len(clip))
+
+    with pytest.raises(GrymError, match="recovery state of tag cannot be used"):
+        restored("tag", station, unpack, {"version": 99})
+    assert station.stop.is_set()
+    windows = [Window("s", 0, 0, np.ones(8, np.float32), 1.0, False, -20.0, "open")]
+    (tag,) = through(
+        lambda keyed: steps.tag("tag", keyed, Voice(), station), windows, tmp_path / "k"
+    )
+    assert (tag.kind, tag.score) == ("speech", 0.0)
