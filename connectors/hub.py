@@ -2,15 +2,20 @@
 
 A name such as ``laion/clap-htsat-unfused`` is looked up in huggingface_hub's own cache first; what
 is there whole is used as it is and nothing is asked of the network, so that a restart finds the
-weights, and with them the vector space, that it had. Otherwise it is downloaded, if that is
-wanted: settings, words and weights, as safetensors where there are any, never code. The
+weights, and with them the vector space, that it had. Otherwise it is downloaded, or completed, if
+that is wanted: settings, words and weights, as safetensors where there are any, never code. The
 variables of huggingface_hub are honoured (``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``, ...).
+
+Whole means: the configuration, every file that an index of the weights names, and the front end's
+settings. A tokenizer may be missing, since listening needs none.
 
 Invariant: what is a path on this machine is never taken for a name on the hub. What the files mean
 is the models' business; see :mod:`operators.models.pretrained`.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -19,12 +24,16 @@ from huggingface_hub import errors
 from operators.models.protocol import ModelError
 
 _NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*?)(@(?P<revision>[\w./-]+))?")
-_SAFE = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
-_PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
+_SAFE = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
+"""Weights in one file; or the index of several, and those."""
 _WORDS = ("*.json", "*.jinja", "*.txt", "*.model")
 _ELSEWHERE = "*/*"
 """Folders within: other formats of the same weights."""
 _CONFIG = "config.json"
+_FRONT_ENDS = ("preprocessor_config.json", "processor_config.json")
+_NO_FRONT_END = frozenset({"llama"})
+"""``model_type`` of a language model alone: GAMA, which hears by a front end of its own."""
 _TIMEOUT_S = 20.0
 
 
@@ -59,14 +68,14 @@ def folder_of(
             " as owner/name"
         )
     wanted = _Wanted(named["repo"], named["revision"], cache_dir, endpoint)
-    found = wanted.cached()
-    if found is not None:
+    found, lacking = wanted.cached()
+    if found is not None and not lacking:
         return found
     if not pull:
-        raise HubError(
-            f"{path}: neither a folder nor a model in the hub's cache: download it first"
-        )
-    return wanted.download()
+        here = "neither a folder nor a model in the hub's cache"
+        part = f"in the hub's cache in part, without {lacking}"
+        raise HubError(f"{path}: {part if lacking else here}: download it first")
+    return wanted.download(lacking)
 
 
 class _Wanted:
@@ -78,20 +87,31 @@ class _Wanted:
         self._repo, self._revision = repo, revision
         self._cache_dir, self._endpoint = cache_dir, endpoint
 
-    def cached(self) -> Path | None:
-        """Its folder in the cache, if it is there whole; the network is not asked."""
+    def cached(self) -> tuple[Path | None, str]:
+        """Its folder in the cache, if there is one, and what that lacks; the network is not asked.
+
+        Files that others fetched one by one lie there too, and no list of what there is: then only
+        the files themselves tell.
+        """
+        folder, lacking = None, ""
         for weights in (_SAFE, _PICKLED):
             try:
-                folder = self._snapshot(weights, local_files_only=True)
-            except (errors.LocalEntryNotFoundError, errors.HFValidationError):
-                continue
-            here = any(next(folder.glob(pattern), None) for pattern in weights)
-            if here and (folder / _CONFIG).is_file():
-                return folder
-        return None
+                folder, listed = self._snapshot(weights, local_files_only=True), ""
+            except (errors.LocalEntryNotFoundError, errors.HFValidationError) as error:
+                partial = getattr(error, "snapshot_path", None)
+                if partial is None:
+                    return None, ""
+                folder, listed = Path(partial), "some of its files"
+            lacking = _lacking(folder) or listed
+            if not lacking:
+                break
+        return folder, lacking
 
-    def download(self) -> Path:
-        """Its folder in the cache, downloaded.
+    def download(self, lacking: str = "") -> Path:
+        """Its folder in the cache, downloaded; files that are there already are not sent again.
+
+        Args:
+            lacking: what a folder in the cache lacks, if there is one.
 
         Raises:
             HubError: whatever went wrong, in one line.
@@ -102,7 +122,8 @@ class _Wanted:
             files = {file.rfilename for file in shown.siblings or ()}
             return self._snapshot(_PICKLED if files.isdisjoint(_SAFE) else _SAFE)
         except Exception as error:  # of four libraries; a person needs one line of any of them
-            raise HubError(f"{self._repo}: no folder here, and {_detail(error)}") from error
+            here = f"in the hub's cache without {lacking}" if lacking else "no folder here"
+            raise HubError(f"{self._repo}: {here}, and {_detail(error)}") from error
 
     def _snapshot(self, weights: tuple[str, ...], *, local_files_only: bool = False) -> Path:
         return Path(
@@ -116,6 +137,40 @@ class _Wanted:
                 ignore_patterns=[_ELSEWHERE],
             )
         )
+
+
+def _lacking(folder: Path) -> str:
+    """What a download that was broken off did not bring; empty if the folder is whole."""
+    try:
+        kind = json.loads((folder / _CONFIG).read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return _CONFIG
+    return next(_lacking_weights(folder), "") or _lacking_front_end(folder, kind)
+
+
+def _lacking_weights(folder: Path) -> Iterator[str]:
+    """Of what models would read: they prefer safetensors, and one file to an index."""
+    for single, index, _ in (_SAFE, _PICKLED):
+        if (folder / single).is_file():
+            return
+        if (folder / index).is_file():
+            yield from (name for name in _indexed(folder / index) if not (folder / name).is_file())
+            return
+    yield "weights"
+
+
+def _indexed(index: Path) -> list[str]:
+    """The files that an index names; where it cannot be read, what it would take, as none is."""
+    try:
+        return sorted({str(name) for name in json.loads(index.read_text())["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [f"a readable {index.name}"]
+
+
+def _lacking_front_end(folder: Path, kind: object) -> str:
+    if kind in _NO_FRONT_END or any((folder / name).is_file() for name in _FRONT_ENDS):
+        return ""
+    return _FRONT_ENDS[0]
 
 
 def _detail(error: Exception) -> str:
@@ -143,7 +198,7 @@ _DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
     (errors.HFValidationError, "it is no name of a model on the hub ({})"),
     (
         errors.OfflineModeIsEnabled,
-        "not in the hub's cache: unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE to download it",
+        "nothing is asked of the hub: unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE to download it",
     ),
     ((errors.HTTPError, errors.HfHubHTTPError), _UNREACHABLE),
     (errors.LocalEntryNotFoundError, _UNREACHABLE),

@@ -134,7 +134,11 @@ class Gpu:
         return replay
 
     def crowded(self, headroom: float) -> bool:
-        """Whoever took it: what counts is what is left."""
+        """Whoever took it: what counts is what is left.
+
+        What this model's steps have just given up is kept by the allocator and counts as taken:
+        that is their peak. What was kept before them is to be released before they run.
+        """
         free, total = torch.cuda.mem_get_info(self._device)
         return free < headroom * total
 
@@ -148,11 +152,14 @@ def settle(device: torch.device, headroom: float) -> None:
 
     Convolutions in float32 would otherwise be done with the 10-bit fractions of TF32. The allocator
     is bound for the whole process: a batch that would take the headroom is out of memory instead,
-    which the lane answers by halving it.
+    which the lane answers by halving it. Of several models on one GPU, whoever asks for the most
+    headroom gets it. What the allocator keeps for later of models before this one is free memory
+    and is given back; what it holds for their graphs is not.
 
     Raises:
         ModelConfigError: less than the headroom is free already.
     """
+    torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
     if free < headroom * total:
         raise ModelConfigError(
@@ -160,4 +167,5 @@ def settle(device: torch.device, headroom: float) -> None:
             " are to stay free: free some there, or choose device cpu"
         )
     torch.backends.cudnn.allow_tf32 = False
-    torch.cuda.set_per_process_memory_fraction(1.0 - headroom, device)
+    share = min(1.0 - headroom, torch.cuda.get_per_process_memory_fraction(device))
+    torch.cuda.set_per_process_memory_fraction(share, device)

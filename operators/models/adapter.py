@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from operators.models import resampling
 from operators.models.compute import Runner, place
 from operators.models.network import fingerprint, fuse, load_network
 from operators.models.pretrained import Architecture, Folder
 from operators.models.protocol import ModelConfig, ModelConfigError, WindowsError, space_name
-from operators.records import Floats
+from operators.records import ANALYSIS_RATE_HZ, Floats
 
 
 class Adapter:
@@ -87,10 +88,13 @@ class Adapter:
         """Names the space; the network is cut to what is used, and still as it was published.
 
         Args:
-            recipe: front end and pooling in words, for the fingerprint.
+            recipe: front end and pooling in words, for the fingerprint. How windows are brought
+                to the model's rate is added to it where that is not the rate of the flow.
             dimension: length of a vector.
         """
         self.dimension = dimension
+        if self.sample_rate_hz != ANALYSIS_RATE_HZ:
+            recipe = f"{recipe}, {resampling.VERSION}"
         digits = fingerprint(self.network, self.folder, recipe)
         self.space = space_name(self.name, digits, dimension)
 

@@ -35,7 +35,15 @@ from operators.records import Floats
 RATE_HZ = 48_000
 TOKENIZER = "tokenizer.json"
 _VOCABULARY = ("vocab.json", "merges.txt")
-_AUDIO = ("enable_fusion", "hidden_act", "num_attention_heads", "patch_stride", "spec_size")
+_AUDIO = (
+    "enable_fusion",
+    "hidden_act",
+    "layer_norm_eps",
+    "num_attention_heads",
+    "patch_stride",
+    "spec_size",
+    "window_size",
+)
 _TEXT = ("hidden_act", "layer_norm_eps", "num_attention_heads")
 
 
@@ -50,7 +58,7 @@ class Clap(Adapter):
         sample_rate_hz=RATE_HZ,
         decisive=(
             "projection_hidden_act",
-            *(f"audio_config.{field}" for field in (*_AUDIO, "window_size")),
+            *(f"audio_config.{field}" for field in _AUDIO),
             *(f"text_config.{field}" for field in _TEXT),
         ),
         idle=("logit_scale_a", "logit_scale_t"),  # temperatures of training

@@ -4,8 +4,9 @@ Weights are safetensors, or a ``.bin`` that is read as tensors only, never as a 
 
 Invariant: the network is the folder's to the last tensor that embedding uses, or it is refused.
 Heads of other tasks may be there or not. The fingerprint is taken over the tensors in float32, in
-no order and under no names: neither the file format, nor the heads, nor the names that a version
-of transformers gives its modules make another space.
+the order in which the network holds them and under no names: two that change places make another
+space, but neither the file format, nor the heads, nor the names that a version of transformers
+gives its modules do.
 """
 
 import hashlib
@@ -61,14 +62,10 @@ def fingerprint(network: Any, folder: Folder, recipe: str) -> str:
     """
     architecture = folder.architecture
     settings = [f"{field}={_field(folder.config, field)}" for field in architecture.decisive]
-    each = sorted(
-        _digest(tensor)
-        for name, tensor in network.state_dict().items()
-        if tensor.is_floating_point() and name not in architecture.idle
-    )
     digest = hashlib.blake2b("|".join([recipe, *settings]).encode(), digest_size=4)
-    for part in each:
-        digest.update(part)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and name not in architecture.idle:
+            digest.update(_digest(tensor))
     return digest.hexdigest()
 
 

@@ -154,8 +154,12 @@ class Prepared:
         return {}
 
     def _fitting(self, step: Step, buckets: Buckets, *, check: bool = False) -> dict[int, Stage]:
-        """A stage for every size that fits, the largest first so that it finds most memory."""
+        """A stage for every size that fits, the largest first so that it finds most memory.
+
+        What others keep for later is free memory: it is released first.
+        """
         stages: dict[int, Stage] = {}
+        self._machine.release()
         for bucket in reversed(buckets.sizes):
             try:
                 stage = self._stage(step, bucket, check=check)
@@ -178,6 +182,8 @@ class Prepared:
             stage.record()
             stage.run()
             self._checked(stage, bucket)
+            # What is recorded holds memory of its own; what was kept beside it is needed no more.
+            self._machine.release()
         return stage
 
     def _checked(self, stage: Stage, bucket: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -100,8 +101,11 @@ class Answer(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+INDEX = json.dumps({"weight_map": {"a": SHARDS[0], "b": SHARDS[1], "c": SHARDS[1]}}).encode()
 FILES = {
     "config.json": b'{"model_type": "clap"}',
+    "preprocessor_config.json": b"{}",
     "tokenizer.json": b"{}",
     "merges.txt": b"#version: 0.2",
     "modeling_evil.py": b"raise SystemExit",
@@ -118,9 +122,9 @@ def hub() -> Iterator[Hub]:
         "own/pickled": FILES | {"pytorch_model.bin": b"pickled", "tf_model.h5": b"other"},
         "own/sharded": FILES
         | {
-            "model-00001-of-00002.safetensors": b"1",
-            "model-00002-of-00002.safetensors": b"2",
-            "model.safetensors.index.json": b"{}",
+            SHARDS[0]: b"1",
+            SHARDS[1]: b"2",
+            "model.safetensors.index.json": INDEX,
             "pytorch_model.bin": b"pickled",
         },
     }
@@ -145,7 +149,7 @@ def said(path: str, **options: Any) -> str:
     return line
 
 
-WORDS = {"config.json", "tokenizer.json", "merges.txt"}
+WORDS = {"config.json", "preprocessor_config.json", "tokenizer.json", "merges.txt"}
 
 
 def test_a_folder_is_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,11 +187,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         ("own/pickled", {"pytorch_model.bin"}),
         (
             "own/sharded",
-            {
-                "model-00001-of-00002.safetensors",
-                "model-00002-of-00002.safetensors",
-                "model.safetensors.index.json",
-            },
+            {*SHARDS, "model.safetensors.index.json"},
         ),
     ],
 )
@@ -212,11 +212,85 @@ def test_what_is_here_in_part_is_completed(hub: Hub, tmp_path: Path) -> None:
     snapshot_download(
         "own/both", cache_dir=tmp_path, endpoint=hub.url, allow_patterns=["config.json"]
     )
-    assert "neither a folder nor a model in the hub's cache" in said(
-        "own/both", pull=False, cache_dir=tmp_path, endpoint=hub.url
-    )
+    line = said("own/both", pull=False, cache_dir=tmp_path, endpoint=hub.url)
+    assert line == "own/both: in the hub's cache in part, without weights: download it first"
     folder = folder_of("own/both", pull=True, cache_dir=tmp_path, endpoint=hub.url)
     assert names(folder) == WORDS | {"model.safetensors"}
+    assert (
+        said("own/absent", pull=False, cache_dir=tmp_path, endpoint=hub.url)
+        == "own/absent: neither a folder nor a model in the hub's cache: download it first"
+    )
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(
+    ("repo", "lost", "named"),
+    [
+        ("own/sharded", SHARDS[1], SHARDS[1]),
+        ("own/sharded", "model.safetensors.index.json", "weights"),
+        ("own/both", "model.safetensors", "weights"),
+        ("own/pickled", "pytorch_model.bin", "weights"),
+        ("own/both", "preprocessor_config.json", "preprocessor_config.json"),
+        ("own/both", "config.json", "config.json"),
+    ],
+)
+def test_a_download_that_was_broken_off_is_never_taken_for_whole(
+    repo: str, lost: str, named: str, listed: bool, hub: Hub, tmp_path: Path
+) -> None:
+    folder = folder_of(repo, pull=True, cache_dir=tmp_path, endpoint=hub.url)
+    whole = names(folder)
+    (folder / lost).resolve().unlink()  # the link stays: what it leads to is what counts
+    if not listed:  # as clients leave it that know nothing of the list of files
+        shutil.rmtree(folder.parents[1] / "trees")
+    line = said(repo, pull=False, cache_dir=tmp_path, endpoint=hub.url)
+    assert line == f"{repo}: in the hub's cache in part, without {named}: download it first"
+    line = said(repo, cache_dir=tmp_path, endpoint="http://127.0.0.1:9")
+    assert line.startswith(f"{repo}: in the hub's cache without {named}, and the hub cannot be")
+    hub.asked.clear()
+    assert folder_of(repo, pull=True, cache_dir=tmp_path, endpoint=hub.url) == folder
+    assert names(folder) == whole
+    assert hub.files_sent == {lost}
+    hub.asked.clear()
+    assert folder_of(repo, pull=True, cache_dir=tmp_path, endpoint=hub.url) == folder
+    assert hub.asked == []
+
+
+def test_words_that_were_on_their_way_are_waited_for(hub: Hub, tmp_path: Path) -> None:
+    folder = folder_of("own/pickled", pull=True, cache_dir=tmp_path, endpoint=hub.url)
+    (folder / "tokenizer.json").unlink()
+    line = said("own/pickled", pull=False, cache_dir=tmp_path, endpoint=hub.url)
+    assert "in the hub's cache in part, without some of its files" in line
+    assert folder_of("own/pickled", pull=True, cache_dir=tmp_path, endpoint=hub.url) == folder
+    assert (folder / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"weight_map": 3}', b"{", b"\xff"])
+def test_an_index_that_cannot_be_read_makes_nothing_whole(
+    content: bytes, hub: Hub, tmp_path: Path
+) -> None:
+    hub.models["own/sharded"]["model.safetensors.index.json"] = content
+    folder_of("own/sharded", pull=True, cache_dir=tmp_path, endpoint=hub.url)
+    line = said("own/sharded", pull=False, cache_dir=tmp_path, endpoint=hub.url)
+    assert "without a readable model.safetensors.index.json: download it first" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preprocessor_config.json": None, "processor_config.json": b"{}"},
+        {"preprocessor_config.json": None, "config.json": b'{"model_type": "llama"}'},
+        {"tokenizer.json": None, "merges.txt": None},
+        {"onnx/config.json": None, "pytorch_model.bin.index.json": b'{"weight_map": {"a": "b"}}'},
+    ],
+    ids=["of a processor", "of a language model alone", "without words", "of another format"],
+)
+def test_what_a_model_can_do_without_may_be_missing(
+    changes: dict[str, bytes | None], hub: Hub, tmp_path: Path
+) -> None:
+    files = hub.models["own/both"] | changes
+    hub.models["own/other"] = {name: told for name, told in files.items() if told is not None}
+    folder = folder_of("own/other", pull=True, cache_dir=tmp_path, endpoint=hub.url)
+    assert folder_of("own/other", pull=False, cache_dir=tmp_path, endpoint=hub.url) == folder
 
 
 def test_a_revision_can_be_named(hub: Hub, tmp_path: Path) -> None:

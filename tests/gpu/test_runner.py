@@ -1,5 +1,6 @@
 """What only a CUDA device can show; run with ``pytest -m gpu tests/gpu``."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from operators.models import Model, configure, load
-from operators.models.accelerator import Gpu
+from operators.models.accelerator import Gpu, settle
 from operators.models.buckets import GPU
-from operators.models.compiling import probe
+from operators.models.compiling import least_cosine, probe
 from operators.models.compute import Placement, Runner
 from operators.models.prepared import Prepared, Shape
 from operators.models.resampling import Resampler
@@ -107,15 +108,15 @@ def test_half_precision_of_a_base_network_is_close_to_float32(
 ) -> None:
     windows = probe(32, RATE)
     exact = opened(base_folder, device=DEVICE, dtype="float32").embed(windows, RATE)
-    assert (
-        cosine(opened(base_folder, device=DEVICE, dtype=dtype).embed(windows, RATE), exact) > 0.99
-    )
+    half = opened(base_folder, device=DEVICE, dtype=dtype).embed(windows, RATE)
+    assert cosine(half, exact) >= least_cosine(torch.bfloat16)
 
 
 def test_sizes_that_would_take_the_headroom_are_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     device = torch.device(DEVICE)
+    torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
     # Each window of this step takes a 64th of what is free.
     elements = free // 64 // 4
@@ -138,6 +139,45 @@ def test_sizes_that_would_take_the_headroom_are_left_out(
     found = ready(probe(100, 64))
     assert found is not None
     assert np.array_equal(found, probe(100, 64)[:, :4])
+
+
+@pytest.fixture
+def bound() -> Iterator[None]:
+    """What the allocator may take is set anew by the test."""
+    before = torch.cuda.get_per_process_memory_fraction(DEVICE)
+    yield
+    torch.cuda.set_per_process_memory_fraction(before, DEVICE)
+
+
+def test_what_is_only_kept_for_one_model_is_free_memory_for_the_next(
+    bound: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = torch.device(DEVICE)
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    headroom = 0.5 * free / total
+
+    def keep() -> None:
+        """Has the allocator keep so much that the headroom is not free any more."""
+        torch.empty(int(0.6 * free), dtype=torch.uint8, device=device)
+        assert torch.cuda.mem_get_info(device)[0] < headroom * total
+
+    keep()
+    settle(device, headroom)
+    settle(device, headroom / 2)
+    assert torch.cuda.get_per_process_memory_fraction(device) == pytest.approx(1.0 - headroom)
+    torch.cuda.set_per_process_memory_fraction(1.0, device)
+    keep()
+    ready = Prepared(
+        lambda windows: windows[:, :4],
+        Gpu(device),
+        Shape(64, 4, headroom=headroom, least_cosine=0.999),
+        buckets=GPU,
+        compiler=None,
+        name="modest",
+    )
+    assert ready.sizes == GPU.sizes
+    assert not caplog.messages
 
 
 def test_out_of_memory_in_a_call_is_said_as_such_and_the_next_call_serves() -> None:

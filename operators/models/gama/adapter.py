@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig
 
-from operators.models import fbank
+from operators.models import fbank, resampling
 from operators.models.answering import DescriberConfig, one_line, question_of, reason_of
 from operators.models.compute import Placement, Runner, place
 from operators.models.features import unit
@@ -195,7 +195,8 @@ def _soft_prompt(
 
 def _fingerprint(tensors: Tensors, shape: Shape) -> str:
     """Eight hexadecimal digits over front end, topology and the audio side's numbers."""
-    digest = hashlib.blake2b(f"{FRONT_END}|{shape}".encode(), digest_size=4)
+    recipe = f"{FRONT_END}, {resampling.VERSION}|{shape}"
+    digest = hashlib.blake2b(recipe.encode(), digest_size=4)
     for name in sorted(tensors.audio):
         digest.update(name.encode())
         digest.update(tensors.audio[name].contiguous().view(torch.uint8).numpy().tobytes())

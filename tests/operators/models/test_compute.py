@@ -221,12 +221,15 @@ class Cuda:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.native_bf16 = True
         self.free, self.total = 70 << 30, 80 << 30
+        self.kept = 0
         self.bound: dict[str, float] = {}
         answers = {
             "is_available": lambda: True,
             "device_count": lambda: 2,
             "is_bf16_supported": lambda: self.native_bf16,
-            "mem_get_info": lambda _device: (self.free, self.total),
+            "mem_get_info": lambda _device: (self.free - self.kept, self.total),
+            "empty_cache": self.empty,
+            "get_per_process_memory_fraction": lambda device: self.bound.get(str(device), 1.0),
             "set_per_process_memory_fraction": lambda share, device: self.bound.update(
                 {str(device): share}
             ),
@@ -234,6 +237,9 @@ class Cuda:
         for name, answer in answers.items():
             monkeypatch.setattr(torch.cuda, name, answer)
         monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+
+    def empty(self) -> None:
+        self.kept = 0
 
 
 @pytest.fixture
@@ -268,3 +274,16 @@ def test_a_gpu_whose_memory_others_have_taken_is_refused_at_once(cuda: Cuda) -> 
         ModelConfigError, match=r"cuda:0 has 4\.0 of 80\.0 GB free, and 10% are to stay free: free"
     ):
         place(ModelConfig(threads=torch.get_num_threads()))
+
+
+def test_the_tightest_headroom_asked_for_holds_for_the_whole_process(cuda: Cuda) -> None:
+    threads = torch.get_num_threads()
+    for device, headroom in (("cuda:0", 0.1), ("cuda:0", 0.3), ("cuda:0", 0.2), ("cuda:1", 0.1)):
+        place(ModelConfig(threads=threads, device=device, headroom=headroom))
+    assert cuda.bound == {"cuda:0": 0.7, "cuda:1": 0.9}
+
+
+def test_what_the_allocator_keeps_of_another_model_is_free_memory(cuda: Cuda) -> None:
+    cuda.kept = 66 << 30
+    place(ModelConfig(threads=torch.get_num_threads()))
+    assert cuda.kept == 0

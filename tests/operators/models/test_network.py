@@ -1,5 +1,6 @@
 """Weights that are not what they should be: one clear line each. And what names a space."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import transformers
 from safetensors.torch import load_file
 from torch.nn.utils import parametrize
 
-from operators.models import configure, load
+from operators.models import configure, load, resampling
 from operators.models.network import fuse
 from operators.models.protocol import BadWeightsError, Model
 from tests.plugins.folders import edit_json, edit_tensors, randomise
@@ -167,6 +168,58 @@ def test_whatever_changes_a_vector_makes_another_space(folder: Path) -> None:
     edit_tensors(folder, nudge)
     spaces.append(opened(folder).space)
     assert len(set(spaces)) == len(spaces)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("layers.0.attention.q_proj.weight", "layers.0.attention.v_proj.weight"),
+        ("layers.0.attention.q_proj.weight", "layers.1.attention.q_proj.weight"),
+        ("layers.1.layer_norm.bias", "layers.1.final_layer_norm.bias"),
+    ],
+)
+def test_tensors_that_change_places_make_another_space(folder: Path, one: str, other: str) -> None:
+    space, before = opened(folder).space, vector(folder)
+
+    def swap(tensors: dict[str, torch.Tensor]) -> None:
+        a, b = f"encoder.{one}", f"encoder.{other}"
+        tensors[a], tensors[b] = tensors[b], tensors[a]
+
+    edit_tensors(folder, swap)
+    assert float(vector(folder) @ before) < 0.9999
+    assert opened(folder).space != space
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("clap", "audio_config"), ("clap", "text_config"), ("wav2vec2", None), ("ast", None)],
+)
+def test_another_floor_of_the_layer_norms_makes_another_space(
+    kind: str, part: str | None, tiny_models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_models(kind), tmp_path / "model"))
+
+    def space() -> str:
+        return load(kind, configure(kind, weights=folder, device="cpu")).space
+
+    before, file = space(), folder / "config.json"
+    change: dict[str, Any] = {"layer_norm_eps": 0.1}
+    told = json.loads(file.read_text())
+    edit_json(file, **({part: told[part] | change} if part else change))
+    assert space() != before
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "ast", "clap"])
+def test_the_arithmetic_that_resamples_is_part_of_a_space(
+    kind: str, tiny_models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def space() -> str:
+        return load(kind, configure(kind, weights=tiny_models(kind), device="cpu")).space
+
+    before = space()
+    assert space() == before
+    monkeypatch.setattr(resampling, "VERSION", f"{resampling.VERSION}, improved")
+    assert space() != before
 
 
 def test_names_that_older_versions_gave_to_weight_norm_are_known(folder: Path) -> None:

@@ -32,7 +32,7 @@ class Device(Processor):
     name = "cuda:0"
 
     def __init__(self, most: int = 1_000, reserved: int = 0) -> None:
-        self.most, self.reserved = most, reserved
+        self.most, self.reserved, self.kept = most, reserved, 0
         self.recorded_sizes: list[int] = []
         self.used: list[int] = []
         self.released = 0
@@ -58,10 +58,11 @@ class Device(Processor):
         return replay
 
     def crowded(self, headroom: float) -> bool:
-        return headroom > 0.0 and self.used[-1] > self.most - self.reserved
+        return headroom > 0.0 and self.used[-1] > self.most - self.reserved - self.kept
 
     def release(self) -> None:
         self.released += 1
+        self.kept = 0
 
 
 def prepared(
@@ -186,7 +187,7 @@ def test_sizes_that_do_not_fit_or_take_the_headroom_are_left_out_and_said(
 ) -> None:
     ready = prepared(device)
     assert ready.sizes == (1, 2)
-    assert device.released == 1
+    assert device.released == 2
     (line,) = caplog.messages
     assert line == (
         "model 'toy' computes at most 2 windows at once: more do not fit into the memory of cuda:0"
@@ -195,6 +196,15 @@ def test_sizes_that_do_not_fit_or_take_the_headroom_are_left_out_and_said(
     found = ready(probe(5, SAMPLES))
     assert found is not None
     assert np.allclose(found, plain(probe(5, SAMPLES)), atol=1e-6)
+
+
+def test_memory_that_is_only_kept_for_models_before_this_one_is_free(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    device = Device(most=4)
+    device.kept = 3
+    assert prepared(device).sizes == SMALL.sizes
+    assert not caplog.messages
 
 
 def test_a_model_that_does_not_fit_at_all_is_refused_in_one_line() -> None:
@@ -225,6 +235,7 @@ def test_a_compiled_step_that_computes_the_same_is_recorded_and_serves(
 
     ready = prepared(device, compiler=compiler)
     assert device.recorded_sizes == [4, 2, 1]
+    assert device.released == 1 + len(SMALL.sizes)
     before = calls
     found = ready(probe(3, SAMPLES))
     assert found is not None

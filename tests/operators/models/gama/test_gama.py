@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from operators.models import resampling
 from operators.models.gama import Gama, GamaConfig, language
 from operators.models.gama.adapter import DESCRIBE
 from operators.models.protocol import (
@@ -193,6 +194,13 @@ def test_what_leaves_no_trace_in_the_tensors_makes_another_space_too(
 ) -> None:
     change_config(copy, lambda config: config.update(gama={**SECTION, "heads": 4}))
     assert loaded(copy).space != gama.space
+
+
+def test_the_arithmetic_that_resamples_is_part_of_its_space(
+    gama: Gama, tiny_gama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resampling, "VERSION", f"{resampling.VERSION}, improved")
+    assert loaded(tiny_gama).space != gama.space
 
 
 def test_the_papers_aggregator_makes_another_space_and_other_words(
