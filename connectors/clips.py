@@ -1,13 +1,16 @@
 """Audible examples of patterns: one FLAC file each in a folder beside the store.
 
-A voice may be in them, so nobody but the owner may read the folder. Invariant: a name stands for
-one whole file (written aside, renamed), the newest example of its pattern; the files together stay
-within their bound, the oldest going first. What a file says of whom is the store's business.
+A voice may be in them, so nobody but the owner may read the folder: it is made so, and closed to
+others where it was there before and is ours to close. Invariant: a name stands for one whole file
+(written aside, renamed), the newest example of its pattern; the files together stay within their
+bound, the oldest going first. What a file says of whom is the store's business.
 """
 
+import contextlib
 import os
 import re
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -26,10 +29,10 @@ _STALE_S = 3_600.0
 
 
 class Clips:
-    """A folder of clips, for writing; from one thread at a time.
+    """A folder of clips, for writing, from any thread.
 
     Args:
-        folder: made with its parents where it is missing.
+        folder: made with its parents where it is missing, for the owner only.
         max_bytes: of all clips together.
 
     Raises:
@@ -38,10 +41,15 @@ class Clips:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            with contextlib.suppress(PermissionError):  # somebody else's: it is theirs to close
+                folder.chmod(0o700)
         self.folder = folder
         self._max_bytes = max_bytes
+        self._placing = threading.Lock()
         for leftover in folder.glob(f".*{_SUFFIX}"):
-            if time.time() - leftover.stat().st_mtime > _STALE_S:
+            about = _about(leftover)
+            if about is not None and time.time() - about.st_mtime > _STALE_S:
                 leftover.unlink(missing_ok=True)
 
     def keep(self, name: str, clip: Floats, rate_hz: int = ANALYSIS_RATE_HZ) -> str:
@@ -71,8 +79,9 @@ class Clips:
                     f"the clip {file.name} has {size} bytes, all clips together may have "
                     f"{self._max_bytes}: raise clips.max_mb"
                 )
-            self._make_room(self._max_bytes - size, apart_from=file)
-            aside.rename(file)
+            with self._placing:  # else two that come at once take the same room
+                self._make_room(self._max_bytes - size, apart_from=file)
+                aside.rename(file)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
@@ -97,14 +106,22 @@ class Clips:
 
     def _make_room(self, max_bytes: int, *, apart_from: Path) -> None:
         """Remove the oldest clips until the others are small enough together."""
-        found = []
-        for file in self.folder.glob(f"[!.]*{_SUFFIX}"):
-            if file != apart_from:
-                about = file.stat()
-                found.append((about.st_mtime_ns, file.name, about.st_size))
+        found = [
+            (about.st_mtime_ns, file.name, about.st_size)
+            for file in self.folder.glob(f"[!.]*{_SUFFIX}")
+            if file != apart_from and (about := _about(file)) is not None
+        ]
         total = sum(size for _, _, size in found)
         for _, name, size in sorted(found):
             if total <= max_bytes:
                 break
             (self.folder / name).unlink(missing_ok=True)
             total -= size
+
+
+def _about(file: Path) -> os.stat_result | None:
+    """What the system says of a file; None where it has gone meanwhile."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None

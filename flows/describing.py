@@ -42,6 +42,7 @@ def slow_lane(
             queue=told.queue,
             keep_s=told.keep_s,
             deadline_s=told.deadline_s,
+            drain_s=told.drain_s,
             breaker=limits_of(settings).breaker,
         ),
         utc=time.time,

@@ -133,6 +133,7 @@ class DescribeSettings(_Section):
     queue: int = Field(8, ge=1, le=1_024, description="exemplars that may wait; oldest dropped")
     keep_s: float = Field(30.0, ge=1, le=600, description="audio kept of each stream to cut from")
     deadline_s: float = Field(120.0, gt=0, description="a call that takes longer has failed")
+    drain_s: float = Field(60.0, ge=0, description="how long the end of a run waits for words")
 
     @field_validator("model")
     @classmethod

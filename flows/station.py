@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import NoReturn
 
 from connectors.stderr import Hush
@@ -22,7 +23,6 @@ from operators.inference import Inference, InferenceConfig
 from operators.ledger import Ledger
 from operators.remarks import Description, Voice
 
-_GLANCE_S = 0.2
 _REGIONS = 16
 """Regions out at once (at most 40 kB each); more would only grow latency."""
 _TAGS = 16
@@ -71,6 +71,7 @@ class Station:
     lanes: list[Inference] = field(default_factory=list)
     is_live: Callable[[str], bool] = lambda _: False
     takes: Callable[[], bool] = lambda: True
+    _patient_until_s: float | None = None
 
     @property
     def available(self) -> bool:
@@ -103,22 +104,25 @@ class Station:
     def remarks(self) -> Iterator[object]:
         """What the slow lane still has to say when all else is done.
 
-        Every call of it ends, at the latest at its deadline; whoever asked to stop does not wait.
+        It ends within ``describe.drain_s``, or a few moments later where clips are still written;
+        whoever asked to stop does not wait.
         """
-        while self.describing is not None and self.describing.busy:
-            yield from self.describing.drain(0.0 if self.stop.is_set() else _GLANCE_S)
-            if self.stop.is_set():
-                break
         if self.describing is not None:
-            yield from self.describing.close()
+            yield from self.describing.finish(self.stop.is_set)
 
     def keep(self, remark: Description) -> None:
         """Have a late remark stored; where the spool is full it waits until the store has gone on.
 
-        What the spool refuses even then is said by the store.
+        All of them together wait ``store.drain_s`` at most. What the spool refuses even then is
+        said by the store.
         """
-        if not self.store.append([remark]):
-            self.store.drain(self.settings.store.drain_s)
+        if self.store.append([remark]):
+            return
+        if self._patient_until_s is None:
+            self._patient_until_s = monotonic() + self.settings.store.drain_s
+        left_s = self._patient_until_s - monotonic()
+        if left_s > 0.0:
+            self.store.drain(left_s)
             self.store.append([remark])
 
     def end(self, error: GrymError) -> None:

@@ -18,6 +18,8 @@ class _Known:
     described_ns: int | None = None
     failed_ns: int | None = None
     latest: Occurrence | None = None
+    kept_ns: int | None = None
+    clip: str = ""
 
 
 class Agenda:
@@ -62,13 +64,37 @@ class Agenda:
         if (known := self._known.get(occurrence.pattern)) is not None:
             known.described_ns, known.failed_ns = occurrence.start_ns, None
 
+    def clip_due(self, occurrence: Occurrence) -> bool:
+        """Whether a clip of this occurrence is to be kept: as seldom as a pattern is described.
+
+        What waits long for words is heard again and again, and need not be kept each time.
+        """
+        known = self._known.get(occurrence.pattern)
+        if known is None or known.kept_ns is None:
+            return True
+        return occurrence.start_ns - known.kept_ns >= max(self._every_ns, 1)
+
+    def kept(self, occurrence: Occurrence, clip: str) -> None:
+        """A clip of it was kept in this file."""
+        if (known := self._known.get(occurrence.pattern)) is not None:
+            known.kept_ns, known.clip = occurrence.start_ns, clip
+
+    def clip_of(self, occurrence: Occurrence) -> str:
+        """The file that this very occurrence was kept in; "" where there is none."""
+        known = self._known.get(occurrence.pattern)
+        return known.clip if known and known.kept_ns == occurrence.start_ns else ""
+
     def failed(self, occurrence: Occurrence) -> None:
         """It could not be described."""
         if (known := self._known.get(occurrence.pattern)) is not None:
             known.failed_ns = occurrence.start_ns
 
     def snapshot(self) -> list[list[Any]]:
-        """Plain state, in the order of hearing; exemplars are left out: their audio is not kept."""
+        """Plain state, in the order of hearing.
+
+        Exemplars are left out: their audio is not kept. So are clips: after a restart those of
+        patterns that still wait for words are kept once more, in the same place.
+        """
         return [
             [pattern, known.confirmed, known.described_ns, known.failed_ns]
             for pattern, known in self._known.items()

@@ -21,6 +21,8 @@ class DescribeConfig:
         longest_s: an exemplar is cut off there, or where the model hears no more.
         pad_s: of the sound around an occurrence.
         deadline_s: longest call; beyond it the call has failed and its thread is left behind.
+        keep_deadline_s: longest that judging and keeping a clip may take; usually milliseconds.
+        drain_s: the end of a run waits so long for words, over all that is still to be said.
         max_abandoned: threads left behind at which the lane rests until one comes back.
         longest_text: characters of a description; the rest is cut off.
         tell_every_s: each kind of loss is reported at most so often.
@@ -36,6 +38,8 @@ class DescribeConfig:
     longest_s: float = 10.0
     pad_s: float = 0.1
     deadline_s: float = 120.0
+    keep_deadline_s: float = 30.0
+    drain_s: float = 60.0
     max_abandoned: int = 2
     longest_text: int = 2_000
     tell_every_s: float = 3_600.0
@@ -50,10 +54,10 @@ class DescribeConfig:
         for key in ("queue", "streams", "patterns", "max_abandoned", "longest_text"):
             if getattr(self, key) < 1:
                 raise ValueError(f"describe {key} = {getattr(self, key)}: expected 1 or more")
-        for key in ("every_s", "retry_s", "pad_s", "tell_every_s"):
+        for key in ("every_s", "retry_s", "pad_s", "drain_s", "tell_every_s"):
             if not 0.0 <= getattr(self, key) < math.inf:
                 raise ValueError(f"describe {key} = {getattr(self, key)}: expected 0 s or more")
-        for key in ("keep_s", "longest_s", "deadline_s"):
+        for key in ("keep_s", "longest_s", "deadline_s", "keep_deadline_s"):
             if not 0.0 < getattr(self, key) < math.inf:
                 raise ValueError(f"describe {key} = {getattr(self, key)}: expected above 0 s")
 

@@ -3,23 +3,28 @@
 One that had to give way to a newer one is cut again when there is room, while its audio is kept.
 
 Invariant: an exemplar holds its occurrence with the sound around it, whole, however the stream was
-cut into frames: where the end has not come in yet it is waited for, and where the beginning is no
-longer kept there is none.
+cut into frames: where the end has not come in yet it is waited for, as far as the stream goes; and
+where the beginning is no longer kept there is none. What is due is cut, or counted as lost.
 """
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from operators.describing.agenda import Agenda
 from operators.describing.config import DescribeConfig
+from operators.describing.displaced import Displaced
 from operators.describing.exemplar import Exemplar
 from operators.describing.reports import Losses
 from operators.describing.ring import Absent, Rings, Samples
 from operators.records import ANALYSIS_RATE_HZ, Frame, Occurrence, Pattern, StreamEnd
 
 Item: TypeAlias = Frame | Occurrence | Pattern | StreamEnd
+Queue: TypeAlias = Literal["clips", "words"]
+
+_DISPLACED = 1_024
+"""Occurrences of each queue that may wait for room again (some 200 bytes each)."""
 
 
 class Cutting:
@@ -40,13 +45,16 @@ class Cutting:
         self._longest = max(1, _position(longest_s) - 2 * self._pad)
         self._losses = losses
         self._early: dict[str, Occurrence] = {}
-        self._displaced: dict[str, Occurrence] = {}
+        self._displaced: dict[Queue, Displaced] = {
+            "clips": Displaced(_DISPLACED),
+            "words": Displaced(_DISPLACED),
+        }
         self._over: set[str] = set()
 
     @property
     def displaced(self) -> list[Occurrence]:
-        """Occurrences whose exemplars had to give way, oldest first."""
-        return list(self._displaced.values())
+        """Occurrences whose exemplars had to give way, oldest first in each queue."""
+        return [at for queue in self._displaced.values() for at in queue]
 
     def take(self, item: Item, under_way: Collection[str]) -> list[Exemplar]:
         """Take in what was heard or found; gives the exemplars that can be cut now.
@@ -57,22 +65,26 @@ class Cutting:
         """
         return _TAKES[type(item)](self, item, under_way)
 
-    def displace(self, at: Occurrence) -> None:
-        """An exemplar had to give way to a newer one."""
-        self._displaced[at.pattern] = at
-        for other in self.displaced:
-            if not self._rings.keeps(*self._place(other)):
-                self._lose(other)
+    def displace(self, at: Occurrence, queue: Queue) -> None:
+        """An exemplar had to give way to a newer one in a queue."""
+        displaced = self._displaced[queue]
+        displaced.add(at)
+        # Only the oldest: on a busy stream it goes first, and the others are seen when they are
+        # wanted. Looking at all of them each time would hold the flow up.
+        oldest = displaced.oldest
+        if oldest and (displaced.overflows or not self._rings.keeps(*self._place(oldest))):
+            self._lose(oldest, displaced)
 
-    def again(self) -> Exemplar | None:
-        """The newest exemplar that had to give way, if its audio is still kept."""
-        for at in reversed(self.displaced):
+    def again(self, queue: Queue) -> Exemplar | None:
+        """The newest exemplar that had to give way in a queue and whose audio is still kept."""
+        displaced = self._displaced[queue]
+        while (at := displaced.newest) is not None:
             samples = self._samples(at)
             if isinstance(samples, np.ndarray):
-                del self._displaced[at.pattern]
+                displaced.remove(at.pattern)
                 self._let_go(at.stream)
                 return Exemplar(at, samples)
-            self._lose(at)
+            self._lose(at, displaced)
         return None
 
     def _heard(self, frame: Frame, under_way: Collection[str]) -> list[Exemplar]:
@@ -80,8 +92,7 @@ class Cutting:
         self._over.discard(frame.stream)
         if dropped := self._rings.hear(frame):
             self._losses.add("streams", dropped)
-        waiting = [at for at in self._early.values() if at.stream == frame.stream]
-        return [exemplar for at in waiting for exemplar in self._cut(at)]
+        return self._cut_early(frame.stream)
 
     def _occurred(self, occurrence: Occurrence, under_way: Collection[str]) -> list[Exemplar]:
         return self._consider(self.agenda.heard(occurrence), under_way)
@@ -91,10 +102,16 @@ class Cutting:
 
     def _ended(self, end: StreamEnd, under_way: Collection[str]) -> list[Exemplar]:
         del under_way
+        self._rings.finish(end.stream)  # a stream that broke off had no last frame
+        exemplars = self._cut_early(end.stream)
         self._over.add(end.stream)
         self._let_go(end.stream)
-        self._early = {p: at for p, at in self._early.items() if at.stream != end.stream}
-        return []
+        return exemplars
+
+    def _cut_early(self, stream: str) -> list[Exemplar]:
+        """What waited for more of this stream."""
+        waiting = [at for at in self._early.values() if at.stream == stream]
+        return [exemplar for at in waiting for exemplar in self._cut(at)]
 
     def _consider(self, due: Occurrence | None, under_way: Collection[str]) -> list[Exemplar]:
         if due is None or due.pattern in self._early or due.pattern in under_way:
@@ -105,7 +122,8 @@ class Cutting:
         samples = self._samples(at)
         self._early.pop(at.pattern, None)
         if isinstance(samples, np.ndarray):
-            self._displaced.pop(at.pattern, None)
+            for displaced in self._displaced.values():
+                displaced.remove(at.pattern)
             return [Exemplar(at, samples)]
         if samples == "early":
             self._early[at.pattern] = at
@@ -124,16 +142,16 @@ class Cutting:
         end = max(start + 1, min(end, start + self._longest))
         return at.stream, start, end, self._pad
 
-    def _lose(self, at: Occurrence) -> None:
+    def _lose(self, at: Occurrence, displaced: Displaced) -> None:
         """An exemplar that gave way cannot be cut any more."""
-        del self._displaced[at.pattern]
+        displaced.remove(at.pattern)
         self.agenda.missed(at)
         self._losses.add("queue_full", at.stream, at.start_s)
         self._let_go(at.stream)
 
     def _let_go(self, stream: str) -> None:
         """Forget the audio of a stream that has ended, once nothing is to be cut from it."""
-        wanted = any(at.stream == stream for at in self._displaced.values())
+        wanted = any(displaced.wants(stream) for displaced in self._displaced.values())
         if stream in self._over and not wanted:
             self._over.discard(stream)
             self._rings.forget(stream)

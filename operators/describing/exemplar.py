@@ -1,7 +1,7 @@
-"""One example of a pattern, and what is done with it: judged, kept, described.
+"""One example of a pattern, and what is done with it: judged and kept first, then described.
 
-Invariant: ``attempt`` never raises, whatever the model, the disk or the judge do. What cannot be
-judged is taken for speech: then nothing is kept and nothing is said.
+Invariant: neither call raises, whatever the model, the disk or the judge do. What cannot be judged
+is taken for speech: then nothing is kept and nothing is said.
 """
 
 from collections.abc import Callable
@@ -35,20 +35,21 @@ class Describer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """An occurrence and how it sounded."""
+    """An occurrence and how it sounded; ``kept`` where a clip of it is to be kept."""
 
     occurrence: Occurrence
     samples: Samples
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an exemplar.
+    """What became of an exemplar in one call.
 
     Attributes:
-        text: what the model said; "" where it said nothing.
+        text: what the model said; "" where it said nothing or was not asked.
         clip: the file it was kept in; "" where none was.
-        speech: it holds speech and was neither kept nor described.
+        speech: it holds speech, or may: it is neither kept nor described.
         troubles: what went wrong, and where.
     """
 
@@ -57,50 +58,43 @@ class Answer:
     speech: bool = False
     troubles: tuple[tuple[Stage, Diagnosis], ...] = ()
 
-    @property
-    def asked(self) -> bool:
-        """Whether the model was asked."""
-        return bool(self.text) or any(stage == "describe" for stage, _ in self.troubles)
 
-
-def attempt(
-    exemplar: Exemplar,
-    model: Describer | None,
-    keep: Keep | None,
-    is_speech: IsSpeech | None,
-    longest_text: int,
-) -> Answer:
-    """Judge, keep and describe an exemplar, as far as there is somebody for it."""
+def judged_and_kept(exemplar: Exemplar, keep: Keep | None, is_speech: IsSpeech | None) -> Answer:
+    """Judge an exemplar and keep it, as far as there is somebody for it."""
     clip, name = as_floats(exemplar.samples), exemplar.occurrence.pattern
-    troubles: list[tuple[Stage, Diagnosis]] = []
-    file = text = ""
     try:
         if is_speech is not None and is_speech(clip):
             return Answer(speech=True)
     except BaseException as error:  # a thread that died would look like a call that hangs
         return Answer(speech=True, troubles=(("speech", diagnose(error, default="model")),))
-    if keep is not None:
-        try:
-            file = keep(name, clip)
-        except BaseException as error:
-            troubles.append(("clips", diagnose(error)))
-    if model is not None:
-        said = _described(model, clip, exemplar.occurrence)
-        if isinstance(said, Diagnosis):
-            troubles.append(("describe", said))
-        else:
-            text = said if len(said) <= longest_text else said[: longest_text - 1] + "…"
-    return Answer(text, file, troubles=tuple(troubles))
+    try:
+        return Answer(clip=keep(name, clip) if keep is not None else "")
+    except BaseException as error:
+        return Answer(troubles=(("clips", diagnose(error)),))
 
 
-def late(deadline_s: float) -> Diagnosis:
+def described(exemplar: Exemplar, model: Describer, longest_text: int) -> Answer:
+    """Have an exemplar described, in one line of at most so many characters."""
+    said = _said(model, as_floats(exemplar.samples), exemplar.occurrence)
+    if isinstance(said, Diagnosis):
+        return Answer(troubles=(("describe", said),))
+    return Answer(said if len(said) <= longest_text else said[: longest_text - 1] + "…")
+
+
+def late(stage: Stage, deadline_s: float) -> Diagnosis:
     """The diagnosis of a call that went past its deadline."""
     detail = f"no answer within the deadline of {deadline_s:g} s"
-    remedy = "raise describe.deadline_s, or choose a lighter model"
-    return Diagnosis("timeout", "warning", True, detail, remedy)
+    return Diagnosis("timeout", "warning", True, detail, _LATE[stage])
 
 
-def _described(model: Describer, clip: Floats, occurrence: Occurrence) -> str | Diagnosis:
+_LATE: dict[Stage, str] = {
+    "describe": "raise describe.deadline_s, or choose a lighter model",
+    "clips": "all else goes on; look at the disk that clips are kept on",
+    "speech": "it is neither kept nor described; listen to fewer streams in this process",
+}
+
+
+def _said(model: Describer, clip: Floats, occurrence: Occurrence) -> str | Diagnosis:
     """What the model says, in one line."""
     try:
         with tracing.stage(

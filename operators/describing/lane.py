@@ -1,44 +1,34 @@
 """The slow lane as an operator: what is heard and found goes in, remarks come out some time later.
 
-One exemplar at a time is judged, kept and described, on a thread of its own: a call takes as long
-as it takes and holds up nothing. One that goes past its deadline opens the breaker at once and is
-left behind; where too many are, the lane rests until one of them comes back. The flow never ends
-because of it.
+An exemplar is judged and kept first, then described, one at a time each, on threads of their own: a
+call takes as long as it takes and holds up nothing. So a clip is there, and is told of, whatever
+becomes of the model. A call of the model that goes past its deadline opens the breaker at once and
+is left behind; where too many are, calls of that kind rest until one of them comes back. The flow
+never ends because of it.
 
 Invariant: the state belongs to the caller's thread; a call's thread touches its own call only. The
 audio kept, the exemplars waiting, the patterns known and the threads are bounded, and whatever is
-dropped is counted. Nothing but ``drain`` waits.
+dropped is counted. Nothing but ``drain`` and ``finish`` waits.
 """
 
 import math
 import time
-from collections import Counter, deque
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from operators.breaker import Breaker, Clock
 from operators.describing import reports
+from operators.describing.asking import Asking, Output
 from operators.describing.config import DescribeConfig
-from operators.describing.cutting import Cutting, Item
-from operators.describing.exemplar import (
-    Answer,
-    Describer,
-    Exemplar,
-    IsSpeech,
-    Keep,
-    Stage,
-    attempt,
-    late,
-)
-from operators.describing.slot import Call, Slot
-from operators.records import BreakerTransition, Failure, Occurrence
-from operators.remarks import Description
-
-Output: TypeAlias = Description | Failure | BreakerTransition
+from operators.describing.cutting import Cutting, Item, Queue
+from operators.describing.desk import Desk
+from operators.describing.exemplar import Describer, Exemplar, IsSpeech, Keep
+from operators.describing.keeping import Keeping
 
 _VERSION = 1
 _TICK_S = 0.05
-"""Longest sleep of ``drain`` between two looks at the deadline."""
+"""Longest sleep of ``drain`` and ``finish`` between two looks at the time."""
 
 
 class Describing:
@@ -53,8 +43,8 @@ class Describing:
         utc: epoch seconds, for the breaker.
         clock: monotonic seconds, for deadlines.
 
-    ``model``, ``keep`` and ``is_speech`` are called from one thread at a time (from another one
-    when a call was left behind).
+    ``model`` is called from one thread at a time, ``keep`` and ``is_speech`` from another; where a
+    call was left behind, from one more.
     """
 
     def __init__(
@@ -69,35 +59,41 @@ class Describing:
     ) -> None:
         self.model = model
         self.config = config or DescribeConfig()
-        self._keep = keep
-        self._is_speech = is_speech
         self._clock = clock
         self._name = model.name if model else ""
         self._breaker = Breaker(self._name, self.config.patient_breaker, clock=utc)
         self._losses = reports.Losses(self.config.tell_every_s)
         longest_s = min(self.config.longest_s, model.longest_s if model else math.inf)
         self._cutting = Cutting(self.config, longest_s, self._losses)
-        self._waiting: deque[Exemplar] = deque()
-        self._slot = Slot(
-            self._work,
-            deadline_s=self.config.deadline_s,
-            max_abandoned=self.config.max_abandoned,
-            clock=clock,
-        )
-        self._resting = False
         self._closed = False
         self._counts: Counter[str] = Counter()
+        self._keeping: Keeping | None = None
+        self._asking: Asking | None = None
+        if keep is not None or is_speech is not None:
+            self._keeping = Keeping(
+                keep,
+                is_speech,
+                self._cutting.agenda,
+                self.config,
+                self._counts,
+                final=model is None,
+                clock=clock,
+            )
+        if model is not None:
+            self._asking = Asking(
+                model, self._cutting.agenda, self.config, self._breaker, self._counts, clock=clock
+            )
         self._out: list[Output] = []
 
     @property
     def busy(self) -> bool:
         """Whether something is under way, or could be begun: poll again in about 50 ms."""
-        return bool(self._out) or self._slot.under_way is not None or self._may_begin
+        return bool(self._out) or any(self._at_work.values())
 
     @property
     def waiting(self) -> int:
         """Exemplars that wait for a call."""
-        return len(self._waiting)
+        return sum(len(desk.waiting) for desk in self._desks)
 
     @property
     def breaker(self) -> Breaker:
@@ -121,19 +117,20 @@ class Describing:
         if self._closed:
             raise RuntimeError(f"describing {self._name}: closed, nothing can be submitted")
         for item in items:
-            under_way = {exemplar.occurrence.pattern for exemplar in self._under_way}
+            under_way = {exemplar.occurrence.pattern for exemplar in self._held}
             for exemplar in self._cutting.take(item, under_way):
-                self._enqueue(exemplar)
+                self._put(exemplar)
 
     def poll(self) -> list[Output]:
         """What has been said since the last time; begins what can be. Returns at once."""
-        if (call := self._slot.ended()) is not None:
-            self._settle(call)
-            self._rest(call.exemplar)
-        if self._slot.under_way is None and self._may_begin:
-            self._begin()
-            if len(self._waiting) < self.config.queue and (again := self._cutting.again()):
-                self._waiting.append(again)
+        if self._keeping is not None:
+            told, passed = self._keeping.poll()
+            self._out += told
+            for exemplar in passed:
+                self._have_described(exemplar)
+        if self._asking is not None:
+            self._out += self._asking.poll()
+        self._take_again()
         self._out += self._losses.told(self._clock())
         out, self._out = self._out, []
         return out
@@ -146,20 +143,39 @@ class Describing:
         until_s = self._clock() + timeout_s
         out = self.poll()
         while self.busy and (left_s := until_s - self._clock()) > 0.0:
-            self._slot.wait(min(_TICK_S, left_s))
+            self._wait(min(_TICK_S, left_s))
             out += self.poll()
         return out
+
+    def finish(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Output]:
+        """Say what is left to say, then close: for when nothing more is submitted.
+
+        All words together are waited for ``drain_s`` at most, clips as long as one of them may
+        take; what had to give way is taken up again while that lasts. The rest is counted. Once
+        ``stopped``, nothing is waited for.
+        """
+        began_s = self._clock()
+        words_s = self.config.drain_s
+        limits_s = {"clips": max(words_s, self.config.keep_deadline_s), "words": words_s}
+        while True:
+            yield from self.poll()
+            at_work = [limits_s[queue] for queue, busy in self._at_work.items() if busy]
+            left_s = max(at_work, default=0.0) - (self._clock() - began_s)
+            if stopped() or left_s <= 0.0:
+                break
+            self._wait(min(_TICK_S, left_s))
+        yield from self.close()
 
     def close(self) -> list[Output]:
         """Stop for good; gives what is left to say, with the number of exemplars that waited."""
         if self._closed:
             return []
         self._closed = True
-        left = [exemplar.occurrence for exemplar in self._under_way]
+        left = [exemplar.occurrence for exemplar in self._held]
         for at in [*left, *self._cutting.displaced]:
             self._losses.add("shutdown", at.stream, at.start_s)
-        self._waiting.clear()
-        self._slot.drop()
+        for desk in self._desks:
+            desk.clear()
         out = [*self._out, *self._losses.told(self._clock(), finally_=True)]
         self._out = []
         return out
@@ -192,89 +208,53 @@ class Describing:
             self._breaker.restore(state["breaker"])
 
     @property
-    def _may_begin(self) -> bool:
-        if not self._waiting or self._closed or self._slot.full:
-            return False
-        return self.model is None or self._breaker.permits
+    def _desks(self) -> list[Desk]:
+        return [half.desk for half in (self._keeping, self._asking) if half is not None]
 
     @property
-    def _under_way(self) -> list[Exemplar]:
+    def _at_work(self) -> dict[Queue, bool]:
+        """Whether something is under way or could be begun, in each half."""
+        if self._closed:
+            return {}
+        return {
+            "clips": self._keeping is not None and self._keeping.busy,
+            "words": self._asking is not None and self._asking.busy,
+        }
+
+    @property
+    def _held(self) -> list[Exemplar]:
         """What was cut and is not done with."""
-        called = self._slot.under_way
-        return [*self._waiting] if called is None else [called, *self._waiting]
+        return [exemplar for desk in self._desks for exemplar in desk.held]
 
-    def _enqueue(self, exemplar: Exemplar) -> None:
-        if len(self._waiting) >= self.config.queue:
-            self._cutting.displace(self._waiting.popleft().occurrence)
-        self._waiting.append(exemplar)
-
-    def _begin(self) -> None:
-        """Take up the exemplar that waited longest."""
-        permission = None
-        if self.model is not None:
-            permission = self._breaker.acquire()
-            self._out += permission.transitions
-            if not permission.allowed:
+    def _wait(self, timeout_s: float) -> None:
+        """Wait for a call under way; one that keeps a clip is the shorter one."""
+        for desk in self._desks:
+            if desk.slot.under_way is not None:
+                desk.slot.wait(timeout_s)
                 return
-        self._slot.begin(self._waiting.popleft(), permission)
 
-    def _work(self, exemplar: Exemplar) -> Answer:
-        """What a call does, on its thread."""
-        return attempt(exemplar, self.model, self._keep, self._is_speech, self.config.longest_text)
+    def _put(self, exemplar: Exemplar) -> None:
+        """Have an exemplar judged and kept where that is wanted, else described."""
+        wanted = self._keeping.wanted(exemplar) if self._keeping is not None else None
+        if self._keeping is None or wanted is None:
+            self._have_described(exemplar)
+        elif (gone := self._keeping.desk.put(wanted)) is not None:
+            self._cutting.displace(gone.occurrence, "clips")
 
-    def _settle(self, call: Call) -> None:
-        """Let a call that ended take effect."""
-        exemplar, answer = call.exemplar, call.answer
-        if call.late:
-            stage: Stage = "describe" if self.model else "clips"
-            answer = Answer(troubles=((stage, late(self.config.deadline_s)),))
-        self._judge(call, answer)
-        self._out += [
-            reports.failed(stage, self._name, exemplar, diagnosis)
-            for stage, diagnosis in answer.troubles
-        ]
-        at = exemplar.occurrence
-        if answer.text or (answer.clip and not answer.troubles):
-            self._cutting.agenda.described(at)
-        elif answer.troubles:
-            self._cutting.agenda.failed(at)
-        elif answer.speech:
-            self._cutting.agenda.missed(at)
-        if answer.text or answer.clip:
-            self._out.append(self._description(at, answer))
-        self._counts["described"] += bool(answer.text)
-        self._counts["kept"] += bool(answer.clip)
-        self._counts["speech"] += answer.speech
-        self._counts["failed"] += bool(answer.troubles)
+    def _have_described(self, exemplar: Exemplar) -> None:
+        if self._asking is not None and (gone := self._asking.desk.put(exemplar)) is not None:
+            self._cutting.displace(gone.occurrence, "words")
 
-    def _judge(self, call: Call, answer: Answer) -> None:
-        """Tell the breaker how the model did."""
-        if call.permission is None:
-            return
-        if call.late:
-            self._out += self._breaker.trip(call.permission)
-        elif answer.asked:
-            self._out += self._breaker.record(call.permission, call.took_s, bool(answer.text))
-        else:
-            self._breaker.release(call.permission)
+    def _take_again(self) -> None:
+        """Take up what had to give way, as far as there is room at the end of its way.
 
-    def _rest(self, last: Exemplar) -> None:
-        """Say once that too many calls hang; when one comes back, it goes on."""
-        if self._slot.full and not self._resting:
-            name, hanging = self._name or "clips", self._slot.hanging
-            self._out.append(
-                reports.hanging(name, last.occurrence, hanging, self.config.deadline_s)
-            )
-        self._resting = self._slot.full
-
-    def _description(self, at: Occurrence, answer: Answer) -> Description:
-        return Description(
-            stream=at.stream,
-            pattern=at.pattern,
-            text=answer.text,
-            model=self._name if answer.text else "",
-            start_s=at.start_s,
-            end_s=at.end_s,
-            start_ns=at.start_ns,
-            clip=answer.clip,
-        )
+        Whoever waits for words comes through the same door again, and is judged again: what lies
+        on the way there already has its place first.
+        """
+        keeping, asking = self._keeping, self._asking
+        while keeping and keeping.desk.room > 0 and (again := self._cutting.again("clips")):
+            self._put(again)
+        while asking and asking.desk.room > (len(keeping.desk.held) if keeping else 0):
+            if (again := self._cutting.again("words")) is None:
+                break
+            self._put(again)

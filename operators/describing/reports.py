@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from operators.describing.exemplar import Exemplar, Stage
 from operators.records import Failure, Occurrence
 from operators.recovery import Diagnosis
+from operators.remarks import Description
 
 Loss: TypeAlias = Literal["queue_full", "too_late", "streams", "shutdown"]
 
@@ -72,7 +73,21 @@ class Losses:
         return lines
 
 
-def failed(stage: Stage, model: str, exemplar: Exemplar, diagnosis: Diagnosis) -> Failure:
+def described(at: Occurrence, text: str = "", model: str = "", clip: str = "") -> Description:
+    """What was said of an occurrence, or the clip that it was kept in."""
+    return Description(
+        stream=at.stream,
+        pattern=at.pattern,
+        text=text,
+        model=model,
+        start_s=at.start_s,
+        end_s=at.end_s,
+        start_ns=at.start_ns,
+        clip=clip,
+    )
+
+
+def failed(stage: Stage, diagnosis: Diagnosis, model: str, exemplar: Exemplar) -> Failure:
     """An exemplar could not be judged, kept or described."""
     at = exemplar.occurrence
     who = {"describe": model, "clips": "clip", "speech": "speech"}[stage]

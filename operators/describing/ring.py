@@ -61,7 +61,7 @@ class Ring:
             last = min(last, self._end)
         if last > self._end:
             return "early"
-        if start < self._since or first < self._begin or last <= first:
+        if start < self._since or first < self._begin or last <= start:
             return "gone"
         return first, last
 
@@ -77,6 +77,10 @@ class Ring:
                 pieces.append(chunk[max(0, first - at) : last - at])
             at += chunk.size
         return np.concatenate(pieces)
+
+    def finish(self) -> None:
+        """Nothing more comes, although no frame was said to be the last."""
+        self._whole = True
 
     def _restart(self, at: int) -> None:
         self._chunks.clear()
@@ -119,6 +123,11 @@ class Rings:
         """Whether there is something to cut."""
         ring = self._rings.get(stream)
         return ring is not None and not isinstance(ring.span(start, end, pad), str)
+
+    def finish(self, stream: str) -> None:
+        """Nothing more is heard of this stream."""
+        if (ring := self._rings.get(stream)) is not None:
+            ring.finish()
 
     def forget(self, stream: str) -> None:
         """Nothing more is found on this stream."""

@@ -1,7 +1,7 @@
 """Room for one call at a time, each on a thread that lives for that call alone.
 
-A call past its deadline is left behind: its thread cannot be stopped, and whatever it still gives
-is thrown away. While too many of those are alive there is no room.
+A call past its deadline is left behind: its thread cannot be stopped. While too many of those are
+alive there is no room; one that comes back all the same is ``returned``.
 
 Invariant: at most one call under way and ``max_abandoned`` left behind; a call counts as late by
 how long it took, not by who looked first. Not thread-safe: its owner asks from one thread.
@@ -15,12 +15,12 @@ from operators.breaker import Clock, Permission
 from operators.describing.exemplar import Answer, Exemplar
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """A call; its thread writes ``answer`` and ``took_s``, then sets ``finished``.
 
     Attributes:
-        late: it went past its deadline; its answer is not to be used.
+        late: it went past its deadline.
     """
 
     exemplar: Exemplar
@@ -65,8 +65,7 @@ class Slot:
     @property
     def hanging(self) -> int:
         """Calls left behind that have not come back."""
-        self._behind = [call for call in self._behind if not call.finished.is_set()]
-        return len(self._behind)
+        return sum(not call.finished.is_set() for call in self._behind)
 
     @property
     def full(self) -> bool:
@@ -86,6 +85,8 @@ class Slot:
             return None
         if call.finished.is_set():
             call.late = call.took_s > self._deadline_s
+            if call.late:
+                self._behind.append(call)
         elif self._clock() - call.started_s > self._deadline_s:
             call.late = True
             self._behind.append(call)
@@ -93,6 +94,12 @@ class Slot:
             return None
         self._call = None
         return call
+
+    def returned(self) -> list[Call]:
+        """Calls left behind that have come back since."""
+        back = [call for call in self._behind if call.finished.is_set()]
+        self._behind = [call for call in self._behind if call not in back]
+        return back
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the call under way, if there is one."""

@@ -1,5 +1,6 @@
 import os
 import stat
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +122,58 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(tmp_path: Path) 
     (tmp_path / "clips").write_text("a file")
     with pytest.raises(OSError, match="clips"):
         Clips(tmp_path / "clips", MANY)
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    folder.chmod(0o755)
+    Clips(folder, MANY)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_not_ours_to_close_is_used_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Path, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips").chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert Clips(tmp_path / "clips", MANY).keep("p1", noise()) == "p1.flac"
+
+
+def test_clips_that_vanish_while_room_is_made_are_passed_over(tmp_path: Path) -> None:
+    # A link to nothing is found in the folder, and is gone when asked about.
+    for name in ("gone.flac", ".gone.flac"):
+        (tmp_path / name).symlink_to("nowhere")
+    clips = Clips(tmp_path, MANY)
+    assert clips.keep("p1", noise()) == "p1.flac"
+
+
+def test_two_clips_that_come_at_once_stay_within_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizer = Clips(tmp_path / "sizes", MANY)
+    sizer.keep("x", noise())
+    size = (sizer.folder / "x.flac").stat().st_size
+    clips = Clips(tmp_path / "clips", round(1.5 * size))
+    rename, begun, both = Path.rename, threading.Event(), threading.Event()
+
+    def slowly(self: Path, target: Path) -> Path:
+        """The first one dawdles between making room and taking it."""
+        if begun.is_set():
+            both.set()
+        else:
+            begun.set()
+            both.wait(0.3)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", slowly)
+    other = threading.Thread(target=clips.keep, args=("a", noise()))
+    other.start()
+    assert begun.wait(30)
+    clips.keep("b", noise(seed=1))
+    other.join(30)
+    assert len(names(clips.folder)) == 1

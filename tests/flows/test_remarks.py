@@ -1,7 +1,9 @@
 """What is said of patterns beside the flow: it lands in the store, and holds nothing up."""
 
+import contextlib
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,15 @@ import soundfile
 
 from connectors.milvus.queries import Queries
 from connectors.milvus.reader import Reader
+from connectors.sources import Sources
+from connectors.store import Store
 from flows import run as running
+from flows import station as station_module
 from flows.run import Request, run
 from flows.settings import Settings, load
+from flows.station import Station, credit_for
 from operators.records import ANALYSIS_RATE_HZ, Embedding, Floats
-from operators.remarks import Tag
+from operators.remarks import Description, Tag
 from operators.speech import Vad
 from tests.flows.conftest import Event, OnDisk, Ran
 from tests.flows.test_listen import listen_with
@@ -180,3 +186,106 @@ def test_where_speech_is_not_to_be_kept_no_clip_and_no_words_of_it_are(
     rows = confirmed(settings)
     assert rows
     assert all(row["clip"] is None and row["description"] is None for row in rows)
+
+
+def test_no_audio_but_of_the_last_moment_stays_in_a_recovery_folder_where_speech_is_dropped(
+    on_disk: OnDisk, tmp_path: Path
+) -> None:
+    for speech in ("tag", "drop-audio"):
+        kept = tmp_path / speech
+        listen = {"models": ("logmel",), "speech": speech, "epoch_s": 0.05}
+        settings = settings_for(tmp_path, listen=listen)
+        listen_with(settings, [f"{speech}={on_disk.wav}"], [], kept)
+        (file,) = kept.glob("*.sqlite3")
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            (free,) = database.execute("PRAGMA freelist_count").fetchone()
+        assert (free == 0) == (speech == "drop-audio")
+
+
+def test_a_slow_lane_that_is_blocked_for_good_sheds_no_live_window_and_delays_none(
+    on_disk: OnDisk, tmp_path: Path, plain: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, stop = Blocked(), threading.Event()
+    monkeypatch.setattr(running, "load_describer", lambda _settings, _say: model)
+    monkeypatch.setattr(Sources, "is_live", lambda _self, _stream: True)
+    settings = settings_for(
+        tmp_path,
+        describe={"deadline_s": 3_600.0},
+        infer={"queue_windows": 100_000},  # a file comes faster than any microphone
+    )
+    wanted = plain[-1]["stored"]
+    remarks = Station.remarks
+    blocked_at_the_end: list[bool] = []
+
+    def once_all_is_stored(station: Station) -> Iterator[object]:
+        """All that is left to be said: the flow has ended while the describer still hangs."""
+        assert station.store.drain(60)
+        blocked_at_the_end.append(model.asked.is_set() and not model.released.is_set())
+        assert (station.store.pending, len(seen)) == (0, wanted)
+        stop.set()
+        return remarks(station)
+
+    monkeypatch.setattr(Station, "remarks", once_all_is_stored)
+    seen: list[Embedding] = []
+
+    class Keep:
+        def __call__(self, item: object) -> None:
+            if isinstance(item, Embedding):
+                seen.append(item)
+
+        def event(self, event: Event) -> None:
+            del event
+
+    request = Request(sources=[f"s={on_disk.wav}"])
+    try:
+        summary = run(settings, request, Keep(), lambda _line: None, stop).summary
+    finally:
+        model.released.set()
+    assert blocked_at_the_end == [True]
+    assert summary["shed"] == summary["dead"] == 0
+    assert summary["stored"] == wanted
+    assert summary["patterns"] == plain[-1]["patterns"]
+
+
+def test_a_describer_that_hangs_holds_the_end_of_a_run_up_no_longer_than_was_set(
+    on_disk: OnDisk, tmp_path: Path, plain: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Blocked()
+    monkeypatch.setattr(running, "load_describer", lambda _settings, _say: model)
+    settings = settings_for(
+        tmp_path, describe={"deadline_s": 3_600.0, "drain_s": 0.1}, clips={"keep": True}
+    )
+    events: list[Event] = []
+    try:
+        summary = listen_with(settings, [f"s={on_disk.wav}"], events).summary
+        assert not model.released.is_set()
+    finally:
+        model.released.set()
+    assert summary["stored"] == plain[-1]["stored"]
+    lost = [e["reason"] for e in events if e.get("stage") == "describe"]
+    assert (lost[-1], set(lost)) == ("shutdown", {"shutdown", "queue_full"} & set(lost))
+    rows = confirmed(settings)
+    assert rows
+    assert all(Path(row["clip"]).is_file() for row in rows)  # clips wait for no words
+
+
+def test_late_remarks_wait_for_a_full_spool_once_and_not_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, waits = [100.0], []
+
+    def drain(_self: Store, timeout_s: float) -> bool:
+        waits.append(timeout_s)
+        now_s[0] += timeout_s
+        return False
+
+    settings = load(flags={"store": {"uri": str(tmp_path / "a.db"), "drain_s": 7.0}})
+    with Store.open(settings.store.uri) as store, monkeypatch.context() as patched:
+        station = Station(settings, {}, store, credit_for(settings), lambda _item: None)
+        patched.setattr(station_module, "monotonic", lambda: now_s[0])
+        patched.setattr(Store, "append", lambda _self, _records: False)
+        patched.setattr(Store, "drain", drain)
+        for number in range(5):
+            station.keep(Description("s", f"p{number}", "a dog", "teller", 1.0, 2.0, 10**9))
+        station.close()
+    assert waits == [7.0]

@@ -70,9 +70,9 @@ class Lane:
         """Everything that comes out until nothing can be begun (real time does not matter)."""
         out = self.lane.poll()
         while self.lane.busy:
-            under_way = self.lane._slot._call
-            if under_way is not None:
-                assert under_way.finished.wait(30)
+            for desk in self.lane._desks:
+                if desk.slot._call is not None:
+                    assert desk.slot._call.finished.wait(30)
             out += self.lane.poll()
         return out
 
