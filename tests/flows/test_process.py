@@ -60,8 +60,9 @@ def test_a_breaker_that_is_open_at_kill_9_resumes_open(on_disk: OnDisk, tmp_path
         "GRYM_BREAKER__WAIT_DURATION_IN_OPEN_S": "100000",
         "GRYM_BREAKER__WAIT_CAP_S": "100000",
     }
-    broken = "from operators.models.logmel import Logmel as L; L._embed = L.embed; "
-    broken += "L.embed = lambda s, w, rate_hz: s._embed(w, rate_hz) if not w.any() else 1 / 0; "
+    broken = "from operators.models.logmel import Logmel as L; L._embed = L.embed; calls = []; "
+    broken += "L.embed = lambda s, w, rate_hz: "  # well when it is tried before it listens
+    broken += "calls.append(1) or (s._embed(w, rate_hz) if len(calls) == 1 else 1 / 0); "
     process = subprocess.Popen(
         [sys.executable, "-c", broken + GRYM[2], *map(str, ["listen", on_disk.wav, *flags])],
         stdout=subprocess.PIPE,
