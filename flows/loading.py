@@ -18,6 +18,7 @@ from operators.models import MODELS, Model, ModelError, configure, describers, l
 from operators.models.describers import DESCRIBERS
 from operators.models.protocol import AudioLanguageModel, ModelConfigError, UnknownModelError
 from operators.records import ANALYSIS_RATE_HZ
+from operators.recovery import diagnose
 from operators.remarks import Voice
 
 Ladder: TypeAlias = tuple[Model, ...]
@@ -79,7 +80,15 @@ def load_model(name: str, settings: Settings, progress: Progress) -> Model:
 def _try_out(model: Model, samples: int) -> None:
     # Imported here: it brings torch, which the model has brought by now.
     sound = import_module("operators.models.compiling").probe(1, samples)
-    answer = model.embed(sound, ANALYSIS_RATE_HZ)
+    try:
+        answer = model.embed(sound, ANALYSIS_RATE_HZ)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a network and its device can raise
+        found = diagnose(error, default="model")
+        raise ModelError(
+            f"model {model.name!r} cannot embed a sound ({found.detail}): {found.remedy}"
+        ) from error
     try:
         fault = check_rows(answer, 1, model.dimension).faults[0]
     except ValueError:

@@ -20,6 +20,7 @@ from flows import run as running
 from flows.settings import Settings, load
 from operators.models import configure
 from operators.models import load as load_model
+from operators.models.logmel import Logmel
 from operators.models.protocol import ModelError
 from operators.records import ANALYSIS_RATE_HZ, Floats
 from tests.flows.conftest import Event, OnDisk, Ran
@@ -352,3 +353,16 @@ def test_a_model_that_answers_a_sound_with_nothing_of_use_is_refused(
     monkeypatch.setattr(loading, "load", lambda _name, _config: model)
     with pytest.raises(ModelError, match=f"^model 'logmel' answers a sound with a vector {said}"):
         loading.load_model("logmel", settings_for(tmp_path, "logmel"), print)
+
+
+def test_a_model_that_raises_at_once_is_refused_before_anything_is_heard(
+    grym: Grym, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embed(_self: Logmel, _windows: Floats, _rate_hz: int | None = None) -> Floats:
+        raise RuntimeError("CUDA error: no kernel image is available")
+
+    monkeypatch.setattr(Logmel, "embed", embed)
+    ran = grym("listen", f"s={short}", "--model", "logmel", "--store", tmp_path / "a.db")
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "model 'logmel' cannot embed a sound (RuntimeError: CUDA error" in ran.err
+    assert not (tmp_path / "a.db").exists()
