@@ -64,21 +64,16 @@ def build(folder: Path, progress: Callable[[str], None]) -> dict[str, bytes]:
         checkpoint = read_checkpoint(download(WHEEL, Path(temporary)))
     progress("preparing the network (a few seconds)")
     content = tensors.encode(aisfx.prepare(checkpoint, synthetic.synthetic_windows()))
-    manifest = artefact.Manifest(
+    return artefact.packed(
+        content,
+        NOTICE,
         model=aisfx.NAME,
         recipe=RECIPE,
         file=_FILE,
-        size_bytes=len(content),
-        sha256=artefact.sha256(content),
         source=f"{WHEEL.project} {WHEEL.version}",
         source_sha256=WHEEL.sha256,
         licence=_LICENCE,
     )
-    return {
-        _FILE: content,
-        "NOTICE": NOTICE.encode(),
-        artefact.MANIFEST: manifest.to_json().encode(),
-    }
 
 
 def read_checkpoint(wheel: Path) -> dict[str, Tensor]:

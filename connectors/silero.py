@@ -50,21 +50,16 @@ def build(folder: Path, progress: Callable[[str], None]) -> dict[str, bytes]:
     progress("downloading silero-vad 6.2.3 from the package index (11 MB)")
     with TemporaryDirectory(dir=folder) as temporary:
         content, licence = read_network(download(WHEEL, Path(temporary)))
-    manifest = artefact.Manifest(
+    return artefact.packed(
+        content,
+        NOTICE.format(member=_MEMBER, licence=licence),
         model=speech.NAME,
         recipe=RECIPE,
         file=_FILE,
-        size_bytes=len(content),
-        sha256=artefact.sha256(content),
         source=f"{WHEEL.project} {WHEEL.version}",
         source_sha256=WHEEL.sha256,
         licence=speech.Vad.LICENCE,
     )
-    return {
-        _FILE: content,
-        "NOTICE": NOTICE.format(member=_MEMBER, licence=licence).encode(),
-        artefact.MANIFEST: manifest.to_json().encode(),
-    }
 
 
 def read_network(wheel: Path) -> tuple[bytes, str]:

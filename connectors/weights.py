@@ -21,6 +21,7 @@ import platformdirs
 
 from connectors.wheel import DownloadError
 from operators.models import MODELS, artefact
+from operators.models.describers import DESCRIBERS
 from operators.models.protocol import (
     BadWeightsError,
     ModelError,
@@ -203,7 +204,7 @@ def _locked(folder: Path, tell: Progress) -> Iterator[None]:
 
 
 def _folder(name: str, cache_dir: Path | None) -> Path | None:
-    known = {*MODELS, *SOURCES}  # what tags windows embeds none, and has weights all the same
+    known = {*MODELS, *DESCRIBERS, *SOURCES}  # whoever describes or tags has weights, too
     if name not in known:
         raise UnknownModelError(name, tuple(sorted(known)))
     owner = SHARED.get(name, name)

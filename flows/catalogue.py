@@ -100,8 +100,6 @@ def _weights(name: str, told: ModelSettings) -> tuple[str, Path | None, str]:
         if not (folder / "config.json").is_file():
             return "damaged", folder, f"{folder}: no config.json there: {weights.yours(name)}"
         return "found", folder, f"{folder}, named in the settings"
-    if name in DESCRIBERS:
-        return "missing", None, weights.yours(name)
     found = weights.status(name)
     return found.state, found.folder, found.detail
 

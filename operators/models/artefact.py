@@ -44,6 +44,31 @@ class Manifest:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
 
 
+def packed(
+    content: bytes,
+    notice: str,
+    *,
+    model: str,
+    recipe: str,
+    file: str,
+    source: str,
+    source_sha256: str,
+    licence: str,
+) -> dict[str, bytes]:
+    """The files of a folder of weights, by name: them, their notice, and the manifest."""
+    manifest = Manifest(
+        model=model,
+        recipe=recipe,
+        file=file,
+        size_bytes=len(content),
+        sha256=sha256(content),
+        source=source,
+        source_sha256=source_sha256,
+        licence=licence,
+    )
+    return {file: content, "NOTICE": notice.encode(), MANIFEST: manifest.to_json().encode()}
+
+
 def sha256(content: bytes) -> str:
     """Hexadecimal SHA-256."""
     return hashlib.sha256(content).hexdigest()

@@ -6,21 +6,8 @@ import pytest
 
 from operators.breaker import BreakerConfig
 from operators.inference import InferenceConfig
-from operators.records import BreakerTransition, Embedding, Failure, RungChange, Verdict
-
-BREAKER = BreakerConfig(
-    minimum_number_of_calls=1, wait_duration_in_open_s=10.0, permitted_calls_in_half_open=2
-)
-CONFIG = InferenceConfig(breaker=BREAKER)
-
-
-def spaces(out):
-    """Where each window landed: the model whose space it is in, or why in none."""
-    return [
-        item.space.split("-")[0] if isinstance(item, Embedding) else item.reason
-        for item in out
-        if isinstance(item, Embedding | Verdict)
-    ]
+from operators.records import Failure, RungChange
+from tests.operators.inference.ladders import BREAKER, CONFIG, changes, one_by_one, said, spaces
 
 
 def steps(out):
@@ -29,22 +16,6 @@ def steps(out):
         for item in out
         if isinstance(item, RungChange)
     ]
-
-
-def changes(out):
-    return [(item.name, item.to_state) for item in out if isinstance(item, BreakerTransition)]
-
-
-def said(out):
-    return [item.detail for item in out if isinstance(item, Failure)]
-
-
-def one_by_one(inference, windows):
-    out = []
-    for each in windows:
-        inference.submit([each])
-        out += inference.all()
-    return out
 
 
 def test_the_first_model_serves_and_the_others_are_not_even_started(lane, named, window):
