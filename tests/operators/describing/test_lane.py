@@ -1,5 +1,6 @@
 """The slow lane: what it says, when, and what it does when something goes wrong."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -727,14 +728,21 @@ def test_the_end_of_a_run_waits_for_words_within_one_bound_and_counts_the_rest(
     make: Make,
 ) -> None:
     lane = make(drain_s=60.0)
+    looked = threading.Event()
 
     def slow(_clip: Floats) -> str:
+        assert looked.wait(20)  # one call for each look at the clock, however busy the machine
+        looked.clear()
         lane.clock.now_s += 10.0
         return "well"
 
+    def stopped() -> bool:
+        looked.set()
+        return False
+
     lane.model.say = slow
     busy_end(lane, 50)
-    out = list(lane.lane.finish())
+    out = list(lane.lane.finish(stopped))
     described = len(texts(out))
     assert 6 <= described <= 7
     assert len(lane.model.heard) <= described + 1
