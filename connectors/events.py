@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
+from operators import tracing
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -192,6 +193,14 @@ _EVENTS: dict[type, Callable[[Any], Event]] = {
 
 
 def as_event(item: object) -> Event | None:
-    """The JSON object of a record; ``None`` for records that are not announced (centroids)."""
+    """The JSON object of a record; ``None`` for records that are not announced (centroids).
+
+    Where the span that it came from is kept, ``trace_id`` leads there.
+    """
     make = _EVENTS.get(type(item))
-    return make(item) if make else None
+    if make is None:
+        return None
+    event = make(item)
+    if traced := tracing.trace_id(getattr(item, "traceparent", "")):
+        event["trace_id"] = traced
+    return event

@@ -173,7 +173,11 @@ class Sources(FixedPartitionedSource[Item, State]):
 
     def is_live(self, stream: str) -> bool:
         """Whether a stream's audio cannot wait."""
-        return self._owners.get(stream, stream) in self._live
+        return self.owner_of(stream) in self._live
+
+    def owner_of(self, stream: str) -> str:
+        """Name of the source that a stream comes from."""
+        return self._owners.get(stream, stream)
 
     def list_parts(self) -> list[str]:
         """Names of the sources, sorted."""

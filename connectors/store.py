@@ -24,7 +24,7 @@ from connectors.milvus.errors import StoreHeld, StoreUnwritable
 from connectors.milvus.gate import FailureGate
 from connectors.milvus.process import ListenerLock, embedded_path, make_writable, state_dir
 from connectors.milvus.schema import check, layout_of
-from connectors.milvus.writer import Writer
+from connectors.milvus.writer import Acknowledged, Writer
 from connectors.spool import Spool, SpoolError, SpoolFullError, SpoolHeldError
 from operators.records import Failure
 
@@ -58,7 +58,7 @@ class Store:
         token: str | None = None,
         folder: Path | None = None,
         max_spool_bytes: int = 1 << 30,
-        on_ack: Callable[[list[int]], None] = lambda _: None,
+        on_ack: Callable[[list[Acknowledged]], None] = lambda _: None,
         on_failure: Callable[[Failure], None] = lambda _: None,
     ) -> "Store":
         """Open a store for writing and begin to carry what a crash left in its spool.
@@ -70,8 +70,8 @@ class Store:
             folder: where the spool of a *server* lives; by default in the user's state folder.
                 An embedded store's lies beside it.
             max_spool_bytes: bound of what may wait for the store.
-            on_ack: given ``delivered_ns`` of the embeddings that have become stored, those
-                appended by this process only. Called from the writer's thread.
+            on_ack: told of the embeddings that have become stored, those appended by this
+                process only. Called from the writer's thread.
             on_failure: given what could not be stored. Called from either thread; what is found
                 while opening, by the first ``append``, ``sync``, ``drain`` or ``close``. If it
                 raises, that is logged and costs nothing else.
@@ -135,6 +135,7 @@ class Store:
         """
         self._failures.open()
         try:
+            self._writer.waits(records)
             self._spool.append([encode(record) for record in records])
         except SpoolError as error:
             reason = "spool_full" if isinstance(error, SpoolFullError) else "spool_unwritable"

@@ -6,7 +6,7 @@ end.
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeGuard
+from typing import TypeGuard
 
 from connectors.deadletters import DeadLetters
 from connectors.events import Event
@@ -14,22 +14,11 @@ from connectors.kafka.address import parse
 from connectors.kafka.events import EventTopic
 from connectors.kafka.options import DriverError, KafkaOptions, check_crc32c
 from connectors.kafka.outbox import Destination
+from connectors.logs import View
 from connectors.outlet import Outlet
 from flows.errors import GrymError, UsageError
 from operators.ledger import Ledger
 from operators.records import Failure, SourceState, Verdict
-
-
-class View(Protocol):
-    """Who watches a run."""
-
-    def __call__(self, item: object) -> None:
-        """Take a record."""
-        ...
-
-    def event(self, event: Event) -> None:
-        """Take an event that is no record."""
-        ...
 
 
 class Announcer:

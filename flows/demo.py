@@ -15,8 +15,8 @@ from pathlib import Path
 import soundfile
 
 from connectors.events import Event
+from connectors.logs import View
 from connectors.sources import Sources
-from flows.announcing import View
 from flows.errors import GrymError
 from flows.run import Outcome, Request, run
 from flows.settings import Settings

@@ -14,7 +14,6 @@ import numpy as np
 from connectors.chunks import Break, Chunk, Clock, RawItem, Source
 from connectors.kafka.recut import Recut
 from connectors.kafka.wire import AudioMessage, count_clipped
-from operators import tracing
 from operators.records import Failure, SourceState
 
 LEAST_NAP_NS = 1_000_000
@@ -179,13 +178,7 @@ class Feeder:
                         fatal=True,
                     )
                 return None
-            recut = self._recuts[stream] = Recut(
-                stream,
-                self.clock.wall_ns,
-                lambda begin_ns, end_ns: tracing.span_at(
-                    "publish", begin_ns, end_ns, attributes={tracing.STREAM: stream}
-                ),
-            )
+            recut = self._recuts[stream] = Recut(stream, self.clock.wall_ns)
             self.sent[stream] = Sent()
         return recut
 

@@ -90,11 +90,12 @@ def publish(
     specs = parse_all(request.sources)
     to = _address(request.to, specs)
     destination = Destination(to.servers, to.topic, request.partitions, kafka_options(settings))
+    plan = otlp.plan_of(**settings.telemetry.model_dump(), service_name="grym-publish")
     said: deque[Failure | SourceState] = deque()
     lost = _Lost(said)
     with ExitStack() as opened:
         opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
-        opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
+        opened.callback(otlp.start(plan).close)
         publisher = Publisher(destination, request.codec, lost=lost, state=said.append)
         opened.callback(publisher.close, 0.0)
         progress = Publishing(publisher)

@@ -21,7 +21,7 @@ from connectors.locks import FileLock
 from flows.errors import GrymError, UsageError
 from flows.settings import Settings
 
-_VERSION = 3
+_VERSION = 4
 _MANIFEST = "grym.json"
 _LOCK = "grym.lock"
 

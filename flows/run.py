@@ -4,15 +4,13 @@ A signal sets a flag; sources then end, what is in flight drains, the last snaps
 the store catches up. Invariant: whatever is refused is refused before the first frame is read.
 """
 
-import os
-import resource
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from bytewax.recovery import RecoveryConfig
@@ -23,10 +21,13 @@ from connectors.chunks import ReadOptions, Share
 from connectors.deadletters import DeadLetters
 from connectors.events import Event
 from connectors.kafka.events import EventTopic
+from connectors.logs import Logged, View
+from connectors.milvus.writer import Acknowledged
 from connectors.sources import Sources, SourceSpec, check_divisible, parse_all, placed
 from connectors.store import Store
+from connectors.usage import Meter
 from flows import recovery
-from flows.announcing import Announcer, View, event_topic
+from flows.announcing import Announcer, event_topic
 from flows.describing import slow_lane
 from flows.inputs import check_stdin, options_of
 from flows.listen import listen
@@ -34,9 +35,11 @@ from flows.loading import load_describer, load_ladders, load_voice
 from flows.settings import Settings
 from flows.signals import stopping
 from flows.station import Station, credit_for, limits_of
+from flows.vitals import Watch
 from operators import metering
-from operators.ledger import Usage
+from operators.ledger import Ledger
 from operators.remarks import Description
+from operators.vitals import Vitals
 
 _ENDED_AT_ONCE = (
     b"grym: ended at once; what was not stored yet lies in the spool, and with --recovery "
@@ -48,7 +51,12 @@ _SWITCH_INTERVAL_S = 2e-4
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to listen to, and how this once."""
+    """What to listen to, and how this once.
+
+    Attributes:
+        progress: told of the sources once everything is open.
+        watch: given, then, what to ask how the run is doing.
+    """
 
     sources: Sequence[str]
     recovery: Path | None = None
@@ -57,6 +65,7 @@ class Request:
     events_to: str | None = None
     windows: bool = False
     progress: Callable[[Sources], None] | None = None
+    watch: Callable[[Callable[[], Vitals]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,7 @@ def run(
     check_divisible(specs, request.share)
     check_stdin(settings, [spec.scheme for spec in specs])
     limits_of(settings)
+    plan = otlp.plan_of(**settings.telemetry.model_dump(), service_name="grym-flow")
     streams = {spec.name: placed(spec) for spec in specs}
     if request.recovery is not None:
         recovery.check(request.recovery, settings, streams, request.share)
@@ -96,13 +106,15 @@ def run(
         opened.enter_context(stopping(stop, _ENDED_AT_ONCE))
         ladders = load_ladders(settings, say)
         voice, describer = load_voice(settings, say), load_describer(settings, say)
+        if settings.log_format == "json":
+            view = Logged(view)  # where logs are read by machines nobody reads the screen
         announce = Announcer(view, stop.is_set)
         opened.callback(announce.close)
         announce.tell_of(_event_topic(request, specs, options, announce))
         store = _store(settings, announce)
         opened.callback(store.close)
         announce.keep(DeadLetters(store.folder / "dead-letters.jsonl"))
-        opened.callback(otlp.start(**settings.telemetry.model_dump()).close)
+        opened.callback(otlp.start(plan).close)
         station = Station(
             settings,
             ladders,
@@ -152,12 +164,15 @@ def _flow(
     request: Request,
     kept: RecoveryConfig | None,
 ) -> Outcome:
-    meter = _Meter()
+    meter = Meter()
     sources = Sources(specs, credit=station, options=options, stop=station.stop.is_set)
     station.is_live = sources.is_live
-    metering.source_lag(lambda: sources.lag_s)
+    watch = Watch(station, sources, meter)
+    metering.watch(watch.readings())
     if request.progress is not None:
         request.progress(sources)
+    if request.watch is not None:
+        request.watch(watch)
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
@@ -178,7 +193,7 @@ def _flow(
     return _outcome(station, sources, meter, stored=stored)
 
 
-def _outcome(station: Station, sources: Sources, meter: "_Meter", *, stored: bool) -> Outcome:
+def _outcome(station: Station, sources: Sources, meter: Meter, *, stored: bool) -> Outcome:
     if station.trouble is not None:
         raise station.trouble
     notes = []
@@ -199,28 +214,12 @@ def _store(settings: Settings, announce: Announcer) -> Store:
         settings.store.uri,
         token=settings.store.secret,
         max_spool_bytes=settings.store.spool_mb << 20,
-        on_ack=lambda delivered_ns: announce.ledger.acknowledged(_since_s(delivered_ns)),
+        on_ack=partial(_acknowledged, announce.ledger),
         on_failure=announce,
     )
 
 
-def _since_s(delivered_ns: Sequence[int]) -> Iterator[float]:
-    now_ns = time.time_ns()
-    return ((now_ns - each) / 1e9 for each in delivered_ns)
-
-
-class _Meter:
-    """What this process has cost since the meter was made."""
-
-    def __init__(self) -> None:
-        self._wall_s = time.monotonic()
-        self._cpu_s = time.process_time()
-
-    def usage(self) -> Usage:
-        """The cost so far; the peak of memory is that of the whole process."""
-        return Usage(
-            elapsed_s=time.monotonic() - self._wall_s,
-            cpu_s=time.process_time() - self._cpu_s,
-            cores=os.cpu_count() or 1,
-            rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        )
+def _acknowledged(ledger: Ledger, stored: Sequence[Acknowledged]) -> None:
+    ledger.acknowledged(each.latency_s for each in stored)
+    for each in stored:
+        metering.record(metering.WINDOW_LATENCY, each.latency_s, traceparent=each.traceparent)

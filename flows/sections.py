@@ -151,10 +151,20 @@ class ClipsSettings(_Section):
 
 
 class TelemetrySettings(_Section):
-    """OpenTelemetry: where spans go."""
+    """OpenTelemetry: where spans and metrics go; where these are unset, its variables hold."""
 
-    exporter: Literal["off", "console"] = "off"
-    sample_ratio: float = Field(0.05, ge=0, le=1, description="share of windows that are traced")
+    exporter: Literal["auto", "off", "console", "otlp"] = Field(
+        "auto", description="auto: otlp where an endpoint is named, else off"
+    )
+    endpoint: str | None = Field(
+        default=None, description="of a collector, OTLP over HTTP: http://localhost:4318"
+    )
+    sample_ratio: float | None = Field(
+        default=None, ge=0, le=1, description="share of windows that are traced; else 0.05"
+    )
+    prometheus: str | None = Field(
+        default=None, description="host:port at which metrics can be fetched"
+    )
 
 
 class ListenSettings(_Section):

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     log: Literal["debug", "info", "warning", "error"] = "warning"
+    log_format: Literal["console", "json"] = "console"
 
     @field_validator("models")
     @classmethod

@@ -45,6 +45,7 @@ class Station:
         voice: what tells speech, where windows are to be tagged; its credit and its thread.
         describing: the slow lane, where patterns are to be described or clips kept.
         lanes: what calls the models, one for each ladder, once the flow was built.
+        levels_db: stream -> level of its latest window, for whoever watches.
         is_live: whether a stream's audio cannot wait, so that it may be shed.
         takes: whether those who are told what was found can take more.
     """
@@ -69,6 +70,7 @@ class Station:
     )
     describing: Describing | None = None
     lanes: list[Inference] = field(default_factory=list)
+    levels_db: dict[str, float] = field(default_factory=dict)
     is_live: Callable[[str], bool] = lambda _: False
     takes: Callable[[], bool] = lambda: True
     _patient_until_s: float | None = None

@@ -11,17 +11,9 @@ from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream
 
 from flows.beside import SPEECH, Remarking, Tagging
-from flows.logics import (
-    Discovering,
-    Inferring,
-    Item,
-    OneStream,
-    Segmenting,
-    State,
-    detector_of,
-    relating,
-    restored,
-)
+from flows.discovering import Discovering, detector_of
+from flows.logics import Inferring, Item, OneStream, State, relating, restored
+from flows.segmenting import Segmenting
 from flows.station import Station
 from operators.aside import Hears, unpack
 from operators.describing import Describing

@@ -18,6 +18,8 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    SourceCondition,
+    SourceState,
     Verdict,
     to_s,
 )
@@ -46,7 +48,14 @@ class Ledger:
         self.audio_s = 0.0
         self.outcomes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        self.breaker_opens = 0
+        self.rejected = 0
+        """Windows that went to the store, which refused them: counted as dead."""
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """Stage and reason -> what could not be processed."""
+        self.transitions: Counter[tuple[str, str]] = Counter()
+        """Model and the state its breaker went to -> how often."""
+        self.states: dict[str, SourceCondition] = {}
+        """Source -> what was said of it last."""
         self.failed_sources: set[str] = set()
         self.occurrences = 0
         self._patterns: set[str] = set()
@@ -79,21 +88,46 @@ class Ledger:
                 (self._relations.discard if withdrawn else self._relations.add)(key)
             case Failure():
                 self._failed(item)
-            case BreakerTransition(to_state="open"):
-                self.breaker_opens += 1
+            case BreakerTransition(name=name, to_state=state):
+                self.transitions[name, state] += 1
+            case SourceState(stream=stream, state=state):
+                self.states[stream] = state
 
     def _failed(self, failure: Failure) -> None:
         stage, reason = failure.stage, failure.reason
+        self.failures[stage, reason] += 1
         if stage == "store" and reason == "window_rejected":
             # It was counted when it went to the spool, unless by an earlier process.
             if self.outcomes["stored"]:
+                self.rejected += 1
                 self.outcomes["stored"] -= 1
                 self.outcomes["dead"] += 1
                 self.reasons["dead: rejected"] += 1
-        elif stage == "source" or reason == "shed":
+        elif _drops(stage, reason):
             self.reasons[f"{stage}: {reason}"] += 1
         if failure.fatal_source:
             self.failed_sources.add(failure.stream)
+
+    @property
+    def patterns(self) -> int:
+        """Patterns that are there."""
+        return len(self._patterns)
+
+    @property
+    def relations(self) -> int:
+        """Relations that hold."""
+        return len(self._relations)
+
+    @property
+    def breaker_opens(self) -> int:
+        """How often a breaker opened."""
+        return sum(count for (_, state), count in list(self.transitions.items()) if state == "open")
+
+    @property
+    def dropped(self) -> dict[tuple[str, str], int]:
+        """Stage and reason -> how often audio was left out."""
+        lost = {key: count for key, count in list(self.failures.items()) if _drops(*key)}
+        return {**lost, ("infer", "queue_full"): self.outcomes["shed"]}
 
     def acknowledged(self, latencies_s: Iterable[float]) -> None:
         """Latencies of windows whose upsert was acknowledged (called by the store's writer)."""
@@ -121,8 +155,8 @@ class Ledger:
             "windows": self.windows,
             **{name: self.outcomes[name] for name in ("stored", "silent", "gated", "shed", "dead")},
             "occurrences": self.occurrences,
-            "patterns": len(self._patterns),
-            "relations": len(self._relations),
+            "patterns": self.patterns,
+            "relations": self.relations,
             "latency_ms": {
                 "p50": self.latency_ms(0.5),
                 "p95": self.latency_ms(0.95),
@@ -134,3 +168,8 @@ class Ledger:
             "sources_failed": len(self.failed_sources),
             "reasons": dict(sorted(self.reasons.items())),
         }
+
+
+def _drops(stage: str, reason: str) -> bool:
+    """Whether a failure says that audio was left out."""
+    return stage == "source" or reason == "shed"

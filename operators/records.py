@@ -53,7 +53,7 @@ class Frame:
 
     Attributes:
         stream: id of the stream.
-        index: position of the first sample in the stream.
+        index: position in the stream of the first of ``samples``.
         samples: mono float32 at ``ANALYSIS_RATE_HZ``, nominally within [-1, 1]; may be empty.
         origin_ns: event time of position 0.
         last: nothing follows on this stream (in band, because end and shutdown look alike).
@@ -80,6 +80,7 @@ class Window:
         rms_db: level of the whole window in dBFS.
         gate: "open" goes to the models; "silent" and "gated" are only counted.
         delivered_ns: of the frame that completed it.
+        opened_ns: of the frame with its first sample; 0 where another process heard that.
     """
 
     stream: str
@@ -92,6 +93,7 @@ class Window:
     gate: Gate
     delivered_ns: int = 0
     traceparent: str = ""
+    opened_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,12 @@ class Region:
     """A stretch of activity for discovery: self-contained, at most 200 frames.
 
     Attributes:
-        start_frame: position of the first row of ``patch_db`` in spectral frames.
-        patch_db: (frames, BANDS) float32 band levels in dB.
+        patch_db: (frames, BANDS) float32 band levels in dB, from spectral frame ``start_frame``.
         floor_db, deviation_db: (BANDS,) background level and its deviation when it opened.
         onsets: absolute spectral frames at which something starts, ascending.
         cut: the sound went on; the next region continues this one.
+        delivered_ns: of the frame that completed it.
+        linked: headers of further windows that overlap it, beside ``traceparent``.
     """
 
     stream: str
@@ -115,6 +118,8 @@ class Region:
     origin_ns: int
     cut: bool = False
     traceparent: str = ""
+    delivered_ns: int = 0
+    linked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ class Pattern:
     Attributes:
         count: occurrences so far; absolute, so that upserts are idempotent.
         status: "born" (2 heard), "confirmed", "merged" (then ``into`` names the survivor), ...
-        template: opaque bytes of its spectral template ("" bytes where there is none).
+        template: opaque bytes of its spectral template.
         salience: how much of what was heard it explains; decides what is forgotten first.
     """
 
@@ -252,10 +257,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Centroid:
-    """The mean vector of a pattern's onset windows in one space.
-
-    ``withdrawn`` says that there is none any more, as after a merge: the row goes.
-    """
+    """The mean vector of a pattern's onset windows in one space; ``withdrawn``: the row goes."""
 
     stream: str
     pattern: str
@@ -293,9 +295,8 @@ class SourceState:
 
     Attributes:
         stream: name of the source (for a topic: of all its streams).
-        state: "connecting" at the start, "live" (audio arrives, or would), "degraded" (away, and
-            being taken back), "lagging" (further behind than it was asked to be), "ended" (a
-            stream whose sender said so; it may be taken up again).
+        state: "connecting" at the start, "live" (audio arrives, or would), "degraded" (away, being
+            taken back), "lagging" (further behind than asked), "ended" (for the time being).
         detail: one line for a person: the thing, the value, and what is done about it.
         lag_s: how far behind the newest audio it is, where that is known.
     """

@@ -2,17 +2,19 @@
 
 Without an SDK every helper returns at once: no span, an empty ``traceparent``. Between steps a
 span is only a W3C ``traceparent`` string (https://www.w3.org/TR/trace-context/), because records
-are pickled and a recording span is not. Spans of audio have explicit times (epoch
-nanoseconds): they are written when their window closes, not while it is heard.
+are pickled and a recording span is not. Their times are those of this machine's clock, whatever
+time the audio has: a window lasts from the delivery of its first sample to that of its last, and
+what follows shows how long it waited and how long it was worked on. Such spans are written when
+that is known, with explicit times (epoch nanoseconds).
 
-Invariant: a batch links to the windows in it and is never their child or parent (OpenTelemetry
-semantic conventions for messaging: a parent is only for single messages). Which spans are kept is
-the sampler's business; no exporter is known here.
+Invariant: no span begins before its parent. A batch links to the windows in it and is never their
+child or parent (OpenTelemetry semantic conventions for messaging: a parent is only for single
+messages). Which spans are kept is the sampler's business; no exporter is known here.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from opentelemetry import trace
@@ -34,12 +36,20 @@ from operators.records import BreakerTransition, Window
 SCOPE: Final = "grym"
 WINDOW: Final = "window"
 BATCH: Final = "batch"
+PATTERN: Final = "pattern"
+STORE: Final = "store"
+UPSERT: Final = "upsert"
+POLL: Final = "poll"
+SEND: Final = "send"
 
 MODEL_NAME: Final = "grym.model.name"
 BATCH_SIZE: Final = "grym.batch.size"
 BREAKER_STATE: Final = "grym.breaker.state"
 STREAM: Final = "grym.stream"
 WINDOW_INDEX: Final = "grym.window.index"
+EVENT_TIME_NS: Final = "grym.window.event_time_ns"
+GATE: Final = "grym.window.gate"
+PATTERNS: Final = "grym.pattern.ids"
 WAIT_S: Final = "grym.wait.duration"
 COMPUTE_S: Final = "grym.compute.duration"
 ERROR_TYPE: Final = "error.type"
@@ -47,7 +57,7 @@ ERROR_TYPE: Final = "error.type"
 MAX_LINKS = 64
 """Links of one batch span: 32 cost 0.4 ms."""
 
-Attributes = Mapping[str, str | bool | int | float]
+Attributes = Mapping[str, str | bool | int | float | tuple[str, ...]]
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _NO_PROVIDERS: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 _OFF: AbstractContextManager[Span] = nullcontext(INVALID_SPAN)
@@ -72,6 +82,16 @@ def is_sampled(traceparent: str) -> bool:
     return found is not None and bool(int(found[3], 16) & TraceFlags.SAMPLED)
 
 
+def kept(traceparent: str) -> str:
+    """The header where its span is kept, else "": only such a one leads anywhere."""
+    return traceparent if is_sampled(traceparent) else ""
+
+
+def trace_id(traceparent: str) -> str:
+    """The id of the trace that a header leads to (32 hex digits); "" where it is not kept."""
+    return traceparent[3:35] if is_sampled(traceparent) else ""
+
+
 def link(traceparent: str) -> Link | None:
     """A link to the span behind a header; None where the header is empty or unreadable."""
     context = _span_context(traceparent)
@@ -90,17 +110,30 @@ def links(traceparents: Iterable[str], limit: int = MAX_LINKS) -> list[Link]:
 
 
 def stage(
-    name: str, *, traceparents: Iterable[str] = (), attributes: Attributes | None = None
+    name: str,
+    *,
+    traceparents: Iterable[str] = (),
+    attributes: Attributes | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
 ) -> AbstractContextManager[Span]:
     """A live root span around a piece of work; current, so that logs attach to it.
 
-    An exception that passes through is recorded on it and goes on.
+    An exception that passes through is recorded on it, with its class, and goes on.
     """
-    if not active():
-        return _OFF
-    return trace.use_span(
-        live_span(name, traceparents=traceparents, attributes=attributes), end_on_exit=True
-    )
+    return _stage(name, traceparents, attributes, kind) if active() else _OFF
+
+
+@contextmanager
+def _stage(
+    name: str, traceparents: Iterable[str], attributes: Attributes | None, kind: SpanKind
+) -> Iterator[Span]:
+    span = live_span(name, traceparents=traceparents, attributes=attributes, kind=kind)
+    with trace.use_span(span, end_on_exit=True):
+        try:
+            yield span
+        except Exception as error:
+            span.set_attribute(ERROR_TYPE, type(error).__name__)
+            raise
 
 
 def current(span: Span) -> AbstractContextManager[Span]:
@@ -111,13 +144,23 @@ def current(span: Span) -> AbstractContextManager[Span]:
 
 
 def live_span(
-    name: str, *, traceparents: Iterable[str] = (), attributes: Attributes | None = None
+    name: str,
+    *,
+    traceparents: Iterable[str] = (),
+    attributes: Attributes | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    start_ns: int | None = None,
 ) -> Span:
-    """A root span that starts now, linked to what it works on; whoever took it ends it."""
+    """A root span, linked to what it works on; whoever took it ends it. It starts now if unsaid."""
     if not active():
         return INVALID_SPAN
     return trace.get_tracer(SCOPE).start_span(
-        name, context=Context(), links=links(traceparents), attributes=dict(attributes or {})
+        name,
+        context=Context(),
+        kind=kind,
+        links=links(traceparents),
+        attributes=dict(attributes or {}),
+        start_time=start_ns,
     )
 
 
@@ -130,6 +173,7 @@ def span_at(
     linked: Iterable[str] = (),
     attributes: Attributes | None = None,
     error_type: str = "",
+    kind: SpanKind = SpanKind.INTERNAL,
 ) -> str:
     """Write a span whose times are already known.
 
@@ -141,6 +185,7 @@ def span_at(
         linked: headers of sampled spans to link to.
         attributes: what to note on it.
         error_type: marks it as failed.
+        kind: of the span.
 
     Returns:
         Its header (not flagged as sampled where the sampler dropped it); "" without an SDK.
@@ -152,8 +197,8 @@ def span_at(
         noted[ERROR_TYPE] = error_type
     span = trace.get_tracer(SCOPE).start_span(
         name,
-        context=_parent(parent),
-        kind=SpanKind.INTERNAL,
+        context=context_of(parent),
+        kind=kind,
         links=links(linked),
         attributes=noted,
         start_time=start_ns,
@@ -164,29 +209,48 @@ def span_at(
     return traceparent_of(span)
 
 
-def window_span(window: Window, *, remote: str = "", error_type: str = "") -> str:
-    """Write the span of a closed window, as long as its audio; child of ``remote`` if given."""
+def window_span(
+    window: Window, *, remote: str = "", linked: Iterable[str] = (), error_type: str = ""
+) -> str:
+    """Write the span of a closed window, from its first sample's delivery to its last's.
+
+    Where nobody knows when the first was delivered (an earlier process heard it), the span is as
+    long as the audio. It is a child of ``remote`` if given: of what sent its first sample.
+    """
     if not active():
         return ""
+    end_ns = window.delivered_ns
+    opened_ns = window.opened_ns or end_ns - round(window.duration_s * 1e9)
     return span_at(
         WINDOW,
-        window.start_ns,
-        window.start_ns + round(window.duration_s * 1e9),
+        min(opened_ns, end_ns),  # a clock may be set back
+        end_ns,
         parent=remote,
-        attributes={STREAM: window.stream, WINDOW_INDEX: window.index},
+        linked=linked,
+        attributes={
+            STREAM: window.stream,
+            WINDOW_INDEX: window.index,
+            EVENT_TIME_NS: window.start_ns,
+            GATE: window.gate,
+        },
         error_type=error_type,
     )
 
 
-def promote(window: Window, error_type: str) -> str:
+def promote(window: Window, error_type: str, batch: str = "") -> str:
     """Write the span of a failed window that was not sampled, so that every error has a trace.
+
+    Args:
+        window: that failed.
+        error_type: the class of the error, a short stable word.
+        batch: header of the batch that it failed in; "" where it was in none.
 
     Returns:
         The header to carry on with: the new span's, or the window's own where that is kept.
     """
     if not window.traceparent or is_sampled(window.traceparent):
         return window.traceparent
-    return window_span(window, error_type=error_type)
+    return window_span(window, linked=(batch,), error_type=error_type)
 
 
 def mark_error(span: Span, error_type: str, detail: str) -> None:
@@ -219,7 +283,8 @@ def _span_context(traceparent: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def _parent(traceparent: str) -> Context:
+def context_of(traceparent: str) -> Context:
+    """The context behind a header; an empty one where it is empty or unreadable."""
     context = _span_context(traceparent)
     if context is None:
         return Context()

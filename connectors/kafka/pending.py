@@ -10,18 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from opentelemetry.trace import INVALID_SPAN, Span
+
 RECORD_BYTES: Final = 300
 """What a record costs beside its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One record, and ``tag``: what its owner knows it by."""
+    """One record, and what its owner knows it by: ``tag``, and a span that ends with it."""
 
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
     tag: Any = None
+    span: Span = INVALID_SPAN
 
     @property
     def size(self) -> int:

@@ -11,9 +11,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from connectors.kafka import spans
 from connectors.kafka.outbox import Destination, Outbox
 from connectors.kafka.pending import Bounds, Outgoing
 from connectors.kafka.wire import AudioMessage, Codec, encode
+from operators import tracing
 from operators.records import SourceState
 
 MOST_BYTES = 16 << 20
@@ -39,6 +41,7 @@ class Publisher:
         state: Callable[[SourceState], None],
         most_bytes: int = MOST_BYTES,
     ) -> None:
+        self._topic = destination.topic
         self._codec = codec
         self._lost = lost
         self._turn = threading.Lock()
@@ -70,7 +73,7 @@ class Publisher:
         """
         held, record = self._held.get(message.stream, (None, None))
         if record is None or held is not message:
-            record = Outgoing(*encode(message, self._codec), message.stream)
+            record = self._written(message)
         if self._outbox.offer(record):
             self._held.pop(message.stream, None)
             return True
@@ -89,7 +92,16 @@ class Publisher:
         """Flush for at most so long and end; how many messages were not acknowledged."""
         return self._outbox.close(timeout_s)
 
+    def _written(self, message: AudioMessage) -> Outgoing:
+        """A message as it is sent; its trace begins here, unless it began elsewhere."""
+        if message.traceparent or message.end or not tracing.active():
+            return Outgoing(*encode(message, self._codec), message.stream)
+        span = spans.sending(self._topic, message.stream)
+        message = message._replace(traceparent=tracing.traceparent_of(span))
+        return Outgoing(*encode(message, self._codec), message.stream, span)
+
     def _settled(self, record: Outgoing, reason: str, detail: str) -> None:
+        spans.sent(record.span, reason, detail)
         if not reason:
             with self._turn:
                 self._counts[record.tag] += 1

@@ -11,12 +11,14 @@ raises what nobody expected is replaced by a new one that goes on at the same of
 
 import itertools
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
 from kafka import TopicPartition, errors
 
 from connectors.chunks import Clock
+from connectors.kafka import spans
 from connectors.kafka.connecting import BrokerAway, Refused, words
 from connectors.kafka.consuming import consumer_of, polled
 from connectors.kafka.driverlog import DriverLog, hidden
@@ -131,6 +133,7 @@ class Reader:
                 self._stop.wait(POLL_PAUSED_MS / 1_000)
                 self._watch(consumer, heard=False)
                 continue
+            began_ns = time.time_ns()
             try:
                 found = polled(consumer, POLL_PAUSED_MS if paused else POLL_MS)
             except errors.OffsetOutOfRangeError as error:
@@ -142,6 +145,7 @@ class Reader:
             except errors.TopicAuthorizationFailedError as error:
                 self._forbidden(set(error.args[0]))
                 continue
+            spans.polled(found, began_ns)  # first: nothing of them may begin earlier
             for place, entries in found.items():
                 if place in self._lanes:
                     self._lanes[place][1].append(entries)

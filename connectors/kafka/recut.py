@@ -26,18 +26,11 @@ class Recut:
     Args:
         stream: its id.
         wall_ns: injected clock; names the epochs.
-        trace: makes the traceparent of a message from the event times of its begin and end.
     """
 
-    def __init__(
-        self,
-        stream: str,
-        wall_ns: Callable[[], int],
-        trace: Callable[[int, int], str] = lambda _begin, _end: "",
-    ) -> None:
+    def __init__(self, stream: str, wall_ns: Callable[[], int]) -> None:
         self._stream = stream
         self._wall_ns = wall_ns
-        self._trace = trace
         self._rate_hz = 0
         self._channels = 0
         self._held: list[Floats] = []
@@ -113,16 +106,14 @@ class Recut:
         return message
 
     def _numbered(self, samples: Floats, *, end: bool) -> AudioMessage:
-        begin_ns = self._now_ns
-        after_ns = begin_ns + len(samples) * _NS_PER_S // self._rate_hz
         message = AudioMessage(
             self._stream,
             self._rate_hz,
             samples,
             self._seq,
-            begin_ns,
+            self._now_ns,
             str(self._epoch_ns),
-            self._traceparent or ("" if end else self._trace(begin_ns, after_ns)),
+            self._traceparent,
             end,
         )
         self._seq += 1

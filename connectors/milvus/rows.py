@@ -8,13 +8,14 @@ verbs print what ``listen`` printed.
 import base64
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from connectors.entries import Storable
 from connectors.milvus.schema import DUMMY_VECTOR, LAYOUTS, MAX_TEXT, Layout, collection_name
+from operators import tracing
 from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation, to_s
 from operators.remarks import Description, Tag
 
@@ -30,6 +31,8 @@ class Write:
     Attributes:
         space: vector space of the collection, "" where it has none.
         start_s: position of what it is about in its stream, for messages.
+        traceparent: header of the span that made it, where that is kept.
+        since_ns: epoch nanoseconds since when it waits for the store.
     """
 
     layout: Layout
@@ -38,6 +41,8 @@ class Write:
     row: dict[str, Any] | None
     stream: str
     start_s: float
+    traceparent: str = ""
+    since_ns: int = 0
 
     @property
     def collection(self) -> str:
@@ -50,10 +55,11 @@ class Write:
         return len(self.row["vector"]) if self.row else 0
 
 
-def write_of(record: Storable) -> Write:
-    """The change of the store that a record asks for."""
+def write_of(record: Storable, since_ns: int = 0) -> Write:
+    """The change of the store that a record asks for, and since when (for its trace)."""
     write: Write = _WRITES[type(record)](record)
-    return write
+    traceparent = tracing.kept(getattr(record, "traceparent", ""))
+    return replace(write, traceparent=traceparent, since_ns=since_ns) if traceparent else write
 
 
 def flaw_of(write: Write) -> str:
@@ -92,7 +98,7 @@ def _embedding(record: Embedding) -> Write:
         "duration_s": float(record.duration_s),
         "onset": bool(record.onset),
         "rms_db": float(record.rms_db),
-        "traceparent": record.traceparent,
+        "traceparent": tracing.kept(record.traceparent),
         "vector": np.asarray(record.vector, np.float32),
     }
     layout = LAYOUTS["windows"]
@@ -122,7 +128,7 @@ def _pattern(record: Pattern) -> Write:
         "status": record.status,
         "into": record.into,
         "template": base64.b64encode(record.template).decode(),
-        "traceparent": record.traceparent,
+        "traceparent": tracing.kept(record.traceparent),
         "count": int(record.count),
         "first_ns": int(record.first_ns),
         "last_ns": int(record.last_ns),
@@ -140,7 +146,7 @@ def _occurrence(record: Occurrence) -> Write:
         "key": record.key,
         "stream": record.stream,
         "pattern": record.pattern,
-        "traceparent": record.traceparent,
+        "traceparent": tracing.kept(record.traceparent),
         "start_ns": int(record.start_ns),
         "end_ns": int(record.start_ns) + round((record.end_s - record.start_s) * 1e9),
         "start_s": float(record.start_s),

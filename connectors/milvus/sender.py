@@ -11,7 +11,7 @@ no row is buried because a store is starting, busy or away.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.milvus.connection import TIMEOUT_S, Connection
@@ -19,7 +19,7 @@ from connectors.milvus.faults import Fault, fault_of, words_of
 from connectors.milvus.filters import any_of
 from connectors.milvus.rows import Write
 from connectors.milvus.schema import prepare
-from operators import tracing
+from connectors.milvus.timing import timed
 from operators.records import Failure
 
 _BATCH_ROWS = 64
@@ -46,6 +46,7 @@ class Sender:
         connection: the store.
         stop: set to end after the call that is under way.
         tell: given what was buried, and when the store stays away.
+        stored: given rows that were taken and the moment of that, epoch nanoseconds.
         another: given a collection, a row that waits behind those being sent, or None: a
             witness against a row under doubt where no other one is known.
         clock: seconds, monotonic.
@@ -57,12 +58,14 @@ class Sender:
         *,
         stop: threading.Event,
         tell: Callable[[Failure], None],
+        stored: Callable[[Sequence[Write], int], None] = lambda _rows, _at_ns: None,
         another: Callable[[str], Write | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._stop = stop
         self._tell = tell
+        self._stored = stored
         self._another = another
         self._clock = clock
         self._prepared: set[str] = set()
@@ -170,16 +173,14 @@ class Sender:
             if client.has_collection(first.collection, timeout=TIMEOUT_S):
                 self._prepare(first)
                 condition = any_of("key", (write.key for write in group))
-                client.delete(first.collection, filter=condition, timeout=TIMEOUT_S)
+                with timed("delete", group):
+                    client.delete(first.collection, filter=condition, timeout=TIMEOUT_S)
             return
         self._prepare(first)
         rows = [write.row for write in group]
-        noted: dict[str, str | int] = {
-            "db.system.name": "milvus",
-            "db.operation.batch.size": len(rows),
-        }
-        with tracing.stage(f"upsert {first.collection}", attributes=noted):
+        with timed("upsert", group) as call:
             client.upsert(first.collection, rows, timeout=TIMEOUT_S)
+        self._stored(group, call.ended_ns)
 
     def _prepare(self, write: Write) -> None:
         """Create, or check and load, the collection of a row before its first use."""

@@ -12,7 +12,9 @@ waits but this thread. The thread ends when it is closed; if it ends otherwise, 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from connectors.entries import Storable, decode
 from connectors.milvus.connection import TIMEOUT_S, Connection
@@ -20,14 +22,25 @@ from connectors.milvus.rows import Write, flaw_of, write_of
 from connectors.milvus.sender import Sender, StoppedError
 from connectors.segments import Entry
 from connectors.spool import Spool, SpoolError
+from operators import tracing
 from operators.records import Embedding, Failure
 
 _BATCH_BYTES = 256 * 1024
 _DISK_BACK_OFF_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Between attempts at a spool that cannot be read; after the last one the writer gives up."""
 _CLOSE_S = TIMEOUT_S + 5.0
+_MOST_TRACED = 8_192
+"""Headers of records in the spool whose waiting is timed; with more, it seems shorter."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An embedding is stored, so long after its window was complete; header of its span if kept."""
+
+    latency_s: float
+    traceparent: str = ""
 
 
 class Writer:
@@ -37,7 +50,7 @@ class Writer:
         connection: the store; not shared with another thread.
         spool: what to store; entries beyond its present end are measured, earlier ones are
             replays and are not.
-        on_ack: given the ``delivered_ns`` of embeddings that are now stored.
+        on_ack: told of embeddings that are now stored.
         on_failure: given what could not be stored, and when the store stays away; it does not
             raise.
     """
@@ -47,7 +60,7 @@ class Writer:
         connection: Connection,
         spool: Spool,
         *,
-        on_ack: Callable[[list[int]], None],
+        on_ack: Callable[[list[Acknowledged]], None],
         on_failure: Callable[[Failure], None],
     ) -> None:
         self._connection = connection
@@ -57,7 +70,16 @@ class Writer:
         self._measured_from = spool.end
         self._behind = spool.acknowledged
         self._stop = threading.Event()
-        self._sender = Sender(connection, stop=self._stop, tell=on_failure, another=self._another)
+        self._sender = Sender(
+            connection,
+            stop=self._stop,
+            tell=on_failure,
+            stored=self._taken,
+            another=self._another,
+        )
+        self._delivered: dict[tuple[str, str], int] = {}
+        self._acknowledged: list[Acknowledged] = []
+        self._since_ns: dict[str, int] = {}
         self._changed = threading.Condition()
         self._carried = 0
         self._failed: str | None = None
@@ -76,6 +98,14 @@ class Writer:
     def start(self) -> None:
         """Begin to carry."""
         self._thread.start()
+
+    def waits(self, records: Sequence[Storable]) -> None:
+        """Records are about to be appended: from now on those that are traced wait."""
+        now_ns = time.time_ns()
+        for record in records:
+            header = tracing.kept(getattr(record, "traceparent", ""))
+            if header and len(self._since_ns) < _MOST_TRACED:
+                self._since_ns.setdefault(header, now_ns)
 
     def notify(self) -> None:
         """Something was appended to the spool."""
@@ -142,24 +172,28 @@ class Writer:
         end = self._spool.end
         entries = self._spool.read(position, max_bytes=_BATCH_BYTES)
         position = self._behind = entries[-1].position if entries else end
-        delivered = self._store(entries)
+        self._store(entries)
         # Told and counted first: who has seen the acknowledgement may rely on both.
-        if delivered:
-            self._on_ack(delivered)
+        if self._acknowledged:
+            self._on_ack(self._acknowledged)
+            self._acknowledged = []
         self._carried += len(entries)
         self._spool.acknowledge(position)
         self.notify()
         return position
 
-    def _store(self, entries: Sequence[Entry]) -> list[int]:
-        """Store a batch; the delivery times of the embeddings of this run in it."""
+    def _store(self, entries: Sequence[Entry]) -> None:
+        """Store a batch, and note which embeddings of this run were taken."""
         newest: dict[str, dict[str, Write]] = {}
-        delivered: dict[tuple[str, str], int] = {}
+        self._delivered.clear()
+        began_ns, waiting = time.time_ns(), set()
         for entry in entries:
             record = self._decoded(entry)
             if record is None:
                 continue
-            write = write_of(record)
+            header = getattr(record, "traceparent", "")
+            waiting.add(header)
+            write = write_of(record, self._since_ns.get(header, began_ns))
             flaw = flaw_of(write)
             if flaw:
                 self._sender.bury(write, flaw)
@@ -169,11 +203,19 @@ class Writer:
             changes[write.key] = write
             fresh = entry.position > self._measured_from
             if fresh and isinstance(record, Embedding) and record.delivered_ns:
-                delivered[write.collection, write.key] = record.delivered_ns
-        for collection, changes in newest.items():
-            for key in self._sender.send(list(changes.values())):
-                delivered.pop((collection, key), None)
-        return list(delivered.values())
+                self._delivered[write.collection, write.key] = record.delivered_ns
+        for changes in newest.values():
+            self._sender.send(list(changes.values()))
+        for header in waiting:
+            self._since_ns.pop(header, None)
+
+    def _taken(self, rows: Sequence[Write], at_ns: int) -> None:
+        """Rows were taken: embeddings among them have come to the end of their way."""
+        for row in rows:
+            delivered_ns = self._delivered.pop((row.collection, row.key), None)
+            if delivered_ns is not None:  # else no embedding of this run, or told before
+                latency_s = max(0, at_ns - delivered_ns) / 1e9
+                self._acknowledged.append(Acknowledged(latency_s, row.traceparent))
 
     def _another(self, collection: str) -> Write | None:
         """A sound row of a collection that waits behind the batch being stored."""

@@ -1,6 +1,5 @@
 """Options that several verbs share, declared once, and the settings they make."""
 
-import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from connectors import logs
 from flows.errors import UsageError
 from flows.settings import Settings, load
 
@@ -53,8 +53,7 @@ def settings_of(config: Path | None, flags: Mapping[str, Any] | None = None) -> 
         UsageError: one line naming the key, the value and the expected form.
     """
     settings = load(config, flags)
-    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    logging.basicConfig(level=settings.log.upper(), format=form, force=True)
+    logs.set_up(settings.log, settings.log_format)
     return settings
 
 

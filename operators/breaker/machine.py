@@ -17,13 +17,14 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from operators.breaker.config import BreakerConfig
 from operators.records import BreakerTransition
 
 Clock: TypeAlias = Callable[[], float]
 State: TypeAlias = Literal["closed", "open", "half_open"]
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 CLOSED: Final = "closed"
 OPEN: Final = "open"

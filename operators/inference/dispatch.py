@@ -23,6 +23,7 @@ from operators.inference.interface import Embedder, Item, Output
 from operators.inference.journal import Journal
 from operators.inference.ladder import Ladder
 from operators.inference.rung import Rung, RungState
+from operators.records import Failure
 from operators.recovery import Diagnosis
 
 _VERSION = 2
@@ -93,6 +94,8 @@ class Dispatch:
         size = rung.cap.size
         taken = self.backlog.take(size, levels) if levels else sample[:size]
         rung.call = self._call(number, taken, permission, probe=not levels)
+        for transition in permission.transitions:
+            tracing.mark_transition(rung.call.span, transition)
         if permission.state == CLOSED:
             for above, tried in self.ladder.probed_beside(number):
                 tried.sample = [each for each in taken if each.entry.rung <= above]
@@ -267,12 +270,16 @@ class Dispatch:
                 continue
             if ladder.stuck(level):
                 for waiting in self.backlog.take_all((level,)):
-                    self.backlog.bury(waiting, "restart_needed")
+                    self._refuse(waiting, "restart_needed")
             for waiting in self.backlog.take_all((level,)):
                 said = self._journal.refused(
                     ladder.names[level:], waiting.window, ladder.wait_s(level)
                 )
-                self.backlog.bury(waiting, "breaker_open", *said)
+                self._refuse(waiting, "breaker_open", *said)
+
+    def _refuse(self, waiting: Waiting, reason: str, *said: Failure) -> None:
+        outcomes.refused(waiting, self.ladder.names[0], reason, self._now_ns())
+        self.backlog.bury(waiting, reason, *said)
 
     def _now_ns(self) -> int:
         return round(self._utc() * 1e9)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from operators import tracing
+from operators import metering, tracing
 from operators.breaker import Clock, State
 from operators.inference import outcomes, reports
 from operators.inference.batch import Call, Rows, attempt
@@ -248,7 +248,9 @@ class Inference:
         if took_s > self.config.deadline_s:
             # Also when nobody had noticed yet: the outcome must not depend on who looked first.
             answer = reports.late(self.config.deadline_s)
-        # Records and spans are made outside the lock: the caller must not wait for them.
+        # Records, spans and metrics are made outside the lock: the caller must not wait for them.
+        metering.record(metering.BATCH_SIZE, len(call.taken), {"model": model.name})
+        metering.record(metering.STAGE_DURATION, took_s, {"stage": "infer", "model": model.name})
         fates = outcomes.settle(call, answer, model, took_s=took_s)
         with self._lock:
             counts = self._dispatch.finish(call, answer, fates, took_s)

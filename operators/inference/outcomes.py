@@ -35,17 +35,38 @@ def settle(call: Call, answer: Rows | Diagnosis, model: Embedder, *, took_s: flo
     """The fates of a call's windows; none where they wait for another call or have another."""
     if call.probe or too_large(call, answer):
         return []
+    batch = tracing.traceparent_of(call.span)
     if isinstance(answer, Diagnosis):
-        return [_failed(waiting, answer.error_class) for waiting in call.taken]
-    header = tracing.traceparent_of(call.span)
+        for waiting in call.taken:
+            _model_span(waiting, call, model.name, batch, took_s, answer.error_class)
+        return [Fate(waiting, None, answer.error_class) for waiting in call.taken]
     fates: list[Fate] = []
     for waiting, vector, fault in zip(call.taken, answer.vectors, answer.faults, strict=True):
+        own = _model_span(waiting, call, model.name, batch, took_s, fault)
         if fault:
-            fates.append(_failed(waiting, fault))
+            fates.append(Fate(waiting, None, fault))
         else:
-            own = _window_span(waiting, call, model.name, header, took_s)
             fates.append(Fate(waiting, _embedding(waiting, vector, model.space, own)))
     return fates
+
+
+def refused(waiting: Waiting, model: str, reason: str, now_ns: int) -> None:
+    """Trace a window that no model takes; one that failed on a model before was traced then.
+
+    Args:
+        waiting: the window.
+        model: name of the first model of the ladder.
+        reason: why it is dead.
+        now_ns: epoch nanoseconds.
+    """
+    if waiting.entry.rung:
+        return
+    window = waiting.window
+    if tracing.is_sampled(window.traceparent):
+        since_ns = waiting.entry.since_ns
+        tracing.span_at(model, since_ns, now_ns, parent=window.traceparent, error_type=reason)
+    else:
+        tracing.promote(window, reason)
 
 
 def report(call: Call, answer: Rows | Diagnosis, model: str, heir: str) -> Failure | None:
@@ -68,12 +89,6 @@ def report(call: Call, answer: Rows | Diagnosis, model: str, heir: str) -> Failu
     return reports.bad_rows(model, window, faults, len(call.taken), header, heir)
 
 
-def _failed(waiting: Waiting, fault: str) -> Fate:
-    if not waiting.entry.rung:  # once a window, however many rungs it fails on
-        tracing.promote(waiting.window, fault)
-    return Fate(waiting, None, fault)
-
-
 def _embedding(waiting: Waiting, vector: Floats, space: str, traceparent: str) -> Embedding:
     window = waiting.window
     return Embedding(
@@ -90,21 +105,30 @@ def _embedding(waiting: Waiting, vector: Floats, space: str, traceparent: str) -
     )
 
 
-def _window_span(waiting: Waiting, call: Call, model: str, batch_header: str, took_s: float) -> str:
-    """The span of one sampled window in the model, from submission to answer."""
-    window = waiting.window
-    if not tracing.is_sampled(window.traceparent):
-        return window.traceparent
-    since_ns = waiting.entry.since_ns
+def _model_span(
+    waiting: Waiting, call: Call, model: str, batch: str, took_s: float, fault: str
+) -> str:
+    """The span of one window in the model, from submission to answer; its header.
+
+    Only of a window that is sampled, or that failed on the first model asked: once a window,
+    however many it fails on.
+    """
+    window, entry = waiting.window, waiting.entry
+    parent = window.traceparent
+    if fault and not entry.rung:
+        parent = tracing.promote(window, fault, batch)
+    if not tracing.is_sampled(parent):
+        return parent
     header = tracing.span_at(
         model,
-        since_ns,
+        entry.since_ns,
         call.started_ns + round(took_s * 1e9),
-        parent=window.traceparent,
-        linked=(batch_header,),
+        parent=parent,
+        linked=(batch,),
         attributes={
-            tracing.WAIT_S: (call.started_ns - since_ns) / 1e9,
+            tracing.WAIT_S: (call.started_ns - entry.since_ns) / 1e9,
             tracing.COMPUTE_S: took_s,
         },
+        error_type=fault,
     )
-    return header or window.traceparent
+    return header or parent

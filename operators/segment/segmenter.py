@@ -35,6 +35,7 @@ from operators.records import (
     Window,
     to_ns,
 )
+from operators.segment.arrivals import Arrivals
 from operators.segment.audio import AudioTail
 from operators.segment.bands import LOOK_AHEAD, BandStream
 from operators.segment.grid import Cut, WindowGrid
@@ -102,6 +103,7 @@ class Segmenter:
         self._window = round(window_s * ANALYSIS_RATE_HZ)
         self._origin_ns: int | None = None
         self._intake = Intake(stream, config.fill_s, config.report_s)
+        self._arrivals = Arrivals()
         self._tail = AudioTail()
         self._bands = BandStream()
         self._activity = ActivityTracker(config.activity)
@@ -121,6 +123,7 @@ class Segmenter:
         out: list[Item] = []
         if self._origin_ns is None:
             self._origin_ns = frame.origin_ns
+        self._arrivals.note(frame)
         for piece in self._intake.accept(frame):
             if isinstance(piece, Sound):
                 self._grow(piece, frame, out)
@@ -153,6 +156,7 @@ class Segmenter:
         self._cut(self._grid.due(tail.end), frame, out)
         recent = tail.end - max(self._window, UNDECIDED_SAMPLES)
         tail.trim(min(recent, self._bands.needs, self._grid.needs))
+        self._arrivals.trim(tail.start)
 
     def _judge(self, steps: Iterable[Step], frame: Frame, out: list[Item]) -> None:
         """Apply judged frames; each finds the windows cut that were complete before it."""
@@ -189,6 +193,7 @@ class Segmenter:
         elif not (cut.onset or self._grid.heard(cut.start)):
             gate = "gated"
         samples.flags.writeable = False
+        opened_ns, traceparent = self._arrivals.at(cut.start)
         return Window(
             stream=self.stream,
             index=cut.start,
@@ -199,7 +204,8 @@ class Segmenter:
             rms_db=rms_db,
             gate=gate,
             delivered_ns=frame.delivered_ns,
-            traceparent=frame.traceparent,
+            traceparent=traceparent,
+            opened_ns=opened_ns,
         )
 
     def _region(self, patch: Patch, frame: Frame) -> Region:
@@ -213,6 +219,7 @@ class Segmenter:
             origin_ns=self._origin_ns or 0,
             cut=patch.cut,
             traceparent=frame.traceparent,
+            delivered_ns=frame.delivered_ns,
         )
 
     def snapshot(self) -> dict[str, Any]:

@@ -18,9 +18,21 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 UNSAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203332-00"
 
 
-def window(traceparent: str = "", index: int = 0) -> Window:
+def window(traceparent: str = "", index: int = 0, opened_ns: int = 7_900_000_000) -> Window:
     samples = np.full(8, index, np.float32)
-    return Window("mic", index, 5_000_000_000, samples, 1.0, True, -20.0, "open", 7, traceparent)
+    return Window(
+        stream="mic",
+        index=index,
+        start_ns=5,
+        samples=samples,
+        duration_s=1.0,
+        onset=True,
+        rms_db=-20.0,
+        gate="open",
+        delivered_ns=9_000_000_000,
+        traceparent=traceparent,
+        opened_ns=opened_ns,
+    )
 
 
 @pytest.fixture
@@ -56,13 +68,30 @@ def test_a_provider_that_does_nothing_counts_as_none(monkeypatch: pytest.MonkeyP
     assert not tracing.active()
 
 
-def test_the_span_of_a_window_is_as_long_as_its_audio(exported: InMemorySpanExporter) -> None:
+@pytest.mark.parametrize(
+    ("opened_ns", "began_ns"),
+    [(7_900_000_000, 7_900_000_000), (0, 8_000_000_000), (9_500_000_000, 9_000_000_000)],
+    ids=["known", "heard-by-another-process", "clock-set-back"],
+)
+def test_a_window_lasts_from_the_delivery_of_its_first_sample_to_that_of_its_last(
+    exported: InMemorySpanExporter, opened_ns: int, began_ns: int
+) -> None:
+    tracing.window_span(window(opened_ns=opened_ns))
+    (span,) = exported.get_finished_spans()
+    assert (span.start_time, span.end_time) == (began_ns, 9_000_000_000)
+
+
+def test_the_span_of_a_window_says_where_its_audio_is(exported: InMemorySpanExporter) -> None:
     header = tracing.window_span(window())
     (span,) = exported.get_finished_spans()
     assert span.name == "window"
     assert span.parent is None
-    assert (span.start_time, span.end_time) == (5_000_000_000, 6_000_000_000)
-    assert dict(span.attributes or {}) == {"grym.stream": "mic", "grym.window.index": 0}
+    assert dict(span.attributes or {}) == {
+        "grym.stream": "mic",
+        "grym.window.index": 0,
+        "grym.window.event_time_ns": 5,
+        "grym.window.gate": "open",
+    }
     assert header == tracing.traceparent_of(trace.NonRecordingSpan(span.context))
     assert tracing.is_sampled(header)
     assert pickle.loads(pickle.dumps(header)) == header  # noqa: S301 - our own bytes
@@ -107,6 +136,7 @@ def test_a_stage_is_current_and_records_what_goes_wrong_in_it(
     (finished,) = exported.get_finished_spans()
     assert finished.status.status_code is trace.StatusCode.ERROR
     assert finished.events[0].name == "exception"
+    assert (finished.attributes or {})["error.type"] == "ValueError"
 
 
 def test_a_span_with_known_times_carries_its_error_and_links(
