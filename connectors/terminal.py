@@ -11,8 +11,10 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.markup import escape
 
+from connectors import wording
 from connectors.events import Event, as_event
 from connectors.stderr import silence
+from connectors.wording import describe
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -114,14 +116,14 @@ class ReadableLines:
             Occurrence: self._occurrence,
             Pattern: _pattern,
             Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
-            Failure: _failure,
-            BreakerTransition: _breaker,
-            RungChange: _rung,
+            Failure: lambda item: f"{_where(item.stream, item.start_s)}  {wording.failure(item)}",
+            BreakerTransition: wording.breaker,
+            RungChange: wording.rung,
             Description: _description,
-            SourceState: _source,
-            Verdict: lambda item: _window(item, item.verdict),
-            Embedding: lambda item: _window(item, "stored"),
-            Tag: _tag,
+            SourceState: lambda item: f"[dim]{escape(item.stream)}[/] {wording.source(item)}",
+            Verdict: lambda item: _window(item, wording.window(item)),
+            Embedding: lambda item: _window(item, wording.window(item)),
+            Tag: lambda item: _window(item, wording.tag(item)),
         }
 
     def __call__(self, item: object) -> None:
@@ -151,36 +153,12 @@ def _pattern(item: Pattern) -> str:
     where = _where(item.stream, item.last_s)
     if item.status == "merged":
         return f"{where}  {item.pattern} turned out to be [cyan]{item.into}[/]"
-    said = {"born": "new pattern", "confirmed": "confirmed", "retired": "forgotten"}
-    word = said.get(item.status, item.status)
-    return f"{where}  [bold cyan]{item.pattern}[/]  {word}, {item.duration_s:.2f} s long"
-
-
-def _failure(item: Failure) -> str:
-    return (
-        f"{_where(item.stream, item.start_s)}  [red]{item.stage}: {item.reason}[/]"
-        f"  {escape(item.detail)} - {escape(item.remedy)}"
-    )
-
-
-def _breaker(item: BreakerTransition) -> str:
-    return f"breaker of {item.name}: {item.from_state} -> [yellow]{item.to_state}[/] {item.reason}"
-
-
-def _rung(item: RungChange) -> str:
-    serving = f"[yellow]{item.to_model}[/] serves" if item.to_model else "[red]nobody serves[/]"
-    return f"model {item.ladder}: {serving} ({item.reason.replace('_', ' ')})"
+    return f"{where}  [bold cyan]{item.pattern}[/]  {wording.status(item)}"
 
 
 def _description(item: Description) -> str:
-    if not item.text:
-        return f"{_where(item.stream, item.start_s)}  [cyan]{item.pattern}[/]  clip {item.clip}"
-    said = f"{escape(item.model)}: {escape(item.text)}"
-    return f"{_where(item.stream, item.start_s)}  [cyan]{item.pattern}[/]  {said}"
-
-
-def _tag(item: Tag) -> str:
-    return f"[dim]{_where(item.stream, to_s(item.index))}  {item.kind} {item.score:.2f}[/]"
+    where = _where(item.stream, item.start_s)
+    return f"{where}  [cyan]{item.pattern}[/]  {wording.description(item)}"
 
 
 def _went_wrong(item: object) -> bool:
@@ -188,36 +166,9 @@ def _went_wrong(item: object) -> bool:
     return unwell or isinstance(item, Failure)
 
 
-def _source(item: SourceState) -> str:
-    lag = f"  {item.lag_s:.1f} s behind" if item.lag_s is not None else ""
-    colour = "green" if item.state in ("live", "ended") else "yellow"
-    return f"[dim]{escape(item.stream)}[/] [{colour}]{item.state}[/]{lag}  {escape(item.detail)}"
-
-
-def _window(item: Embedding | Verdict, verdict: str) -> str:
-    reason = f" ({item.reason})" if isinstance(item, Verdict) and item.reason else ""
-    return f"[dim]{_where(item.stream, to_s(item.index))}  window {verdict}{reason}[/]"
-
-
-def describe(relation: Relation) -> str:
-    """A relation as a sentence with its evidence."""
-    arrow = {"sequential": "->", "composite": "contains", "overlapping": "overlaps"}
-    if relation.kind == "periodic":
-        said = f"{relation.source} every {relation.period_s:.2f} s"
-    else:
-        link = arrow.get(relation.kind, relation.kind)
-        said = f"{relation.source} {link} {relation.target}"
-    if relation.lag_s is not None:
-        said += f"  lag {relation.lag_s:.2f} s"
-    if relation.lift is not None:
-        said += f"  lift {relation.lift:.1f}"
-    verb = "[dim]no longer:[/] " if relation.withdrawn else ""
-    via = "  [dim]indirect[/]" if relation.indirect else ""
-    return f"{verb}[magenta]{relation.kind}[/]  {said}  n={relation.support}{via}"
+def _window(item: Embedding | Verdict | Tag, said: str) -> str:
+    return f"[dim]{_where(item.stream, to_s(item.index))}  {said}[/]"
 
 
 def _where(stream: str, at_s: float) -> str:
-    minutes, seconds = divmod(max(at_s, 0.0), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    clock = f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes:2d}:{seconds:04.1f}"
-    return f"[dim]{escape(stream)}[/] {clock}"
+    return f"[dim]{escape(stream)}[/] {wording.clock(at_s)}"

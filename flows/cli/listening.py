@@ -3,13 +3,16 @@
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 from rich.console import Console
 
 from connectors.chunks import Share
+from connectors.live.view import LiveView, possible
 from connectors.terminal import JsonLines, PipedConsole, ReadableLines
 from flows import demo as demo_scene
 from flows.cli import show
@@ -26,6 +29,10 @@ from flows.cli.options import (
 )
 from flows.errors import GrymError, UsageError
 from flows.run import Outcome, Request, run
+from flows.settings import Settings
+
+_NOTES_S = 1.0
+View: TypeAlias = JsonLines | ReadableLines | LiveView
 
 
 def add_to(app: typer.Typer) -> None:
@@ -97,6 +104,10 @@ def listen(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Only what went wrong, and the summary.")
     ] = False,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="On a terminal: a line a finding, no live view below them."),
+    ] = False,
     process: Annotated[
         int | None,
         typer.Option("--process", min=1, metavar="I", help="Hear only the I-th share of a topic."),
@@ -127,8 +138,12 @@ def listen(
     )
     stop = threading.Event()
     console = PipedConsole(stderr=as_json, gone=stop.set)
-    view = _view(console, stop, as_json=as_json, windows=windows, quiet=quiet)
-    with show.progress(settings, console, as_json=as_json) as shown:
+    view: View
+    if possible(console) and not (as_json or quiet or plain):
+        view = LiveView(console, windows=windows)
+    else:
+        view = _view(console, stop, as_json=as_json, windows=windows, quiet=quiet)
+    with _display(settings, console, view, stop) as shown:
         request = Request(
             sources=sources,
             recovery=recovery,
@@ -137,6 +152,7 @@ def listen(
             events_to=events_to,
             windows=windows,
             progress=shown.follow,
+            watch=shown.watch,
         )
         outcome = run(settings, request, view, shown.say, stop)
     _close(console, view, outcome)
@@ -151,17 +167,32 @@ def _view(
     return ReadableLines(console, windows=windows, quiet=quiet)
 
 
-def _close(console: Console, view: JsonLines | ReadableLines, outcome: Outcome) -> None:
-    for note in outcome.notes:
-        Console(stderr=True).print(note, highlight=False, soft_wrap=True)
-    if not outcome.told:  # a thread waits for stdout, which a tidy exit would wait for, too
+def _display(
+    settings: Settings, console: Console, view: View, stop: threading.Event
+) -> AbstractContextManager[show.Shown | show.Watched]:
+    if isinstance(view, LiveView):
+        return show.watching(settings, view, stop.is_set)
+    return show.progress(settings, console, as_json=isinstance(view, JsonLines))
+
+
+def _close(console: Console, view: View, outcome: Outcome) -> None:
+    told = outcome.told and (not isinstance(view, LiveView) or view.drawn)
+    notes = threading.Thread(target=_say, args=[outcome.notes], daemon=True)
+    notes.start()
+    notes.join(None if told else _NOTES_S)
+    if not told:  # a thread waits for stdout, which a tidy exit would wait for, too
         os._exit(outcome.exit_status)
-    if isinstance(view, ReadableLines):
+    if not isinstance(view, JsonLines):
         show.summary(console, outcome.summary)
         return
     view.event(outcome.summary)
     if view.lost is not None:
         raise GrymError(f"stdout takes nothing more: {view.lost.strerror}; make room there")
+
+
+def _say(notes: Sequence[str]) -> None:
+    for note in notes:
+        Console(stderr=True).print(note, highlight=False, soft_wrap=True)
 
 
 def _share(process: int | None, of: int | None) -> Share:

@@ -4,7 +4,7 @@ Invariant: progress is drawn only on a terminal; tables show final states.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from connectors.live.view import LiveView
 from connectors.sources import Sources
 from flows.cli.following import Following
 from flows.cli.tables import table
@@ -21,6 +22,7 @@ from flows.demo import Heard
 from flows.sections import StoreSettings
 from flows.settings import Settings
 from operators.records import Pattern, Relation
+from operators.vitals import Vitals
 
 _NOTED_LAG_S = 2.0
 
@@ -44,6 +46,9 @@ class Shown:
         where.print(f"store  {self.settings.shown_uri}", highlight=False, soft_wrap=True)
         self.sources = sources
         self.say("listening")
+
+    def watch(self, vitals: Callable[[], Vitals]) -> None:
+        """A line has no room for more than the sources' positions."""
 
     def refresh(self) -> None:
         """Take over the present positions."""
@@ -79,6 +84,42 @@ def progress(settings: Settings, console: Console, *, as_json: bool = False) -> 
         shown = Shown(bar, bar.add_task("opening", total=None), settings)
         bar.shown = shown
         yield shown
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The same for a live view, which shows more."""
+
+    view: LiveView
+    settings: Settings
+
+    def say(self, line: str) -> None:
+        """Say what is being done."""
+        self.view.say(line)
+
+    def follow(self, sources: Sources) -> None:
+        """Everything is open: say where it goes."""
+        del sources  # what there is to know of them is among the figures
+        self.view.print(f"store  {self.settings.shown_uri}")
+        self.view.say("listening")
+
+    def watch(self, vitals: Callable[[], Vitals]) -> None:
+        """From here on there are figures."""
+        self.view.watch(vitals)
+
+
+@contextmanager
+def watching(settings: Settings, view: LiveView, hurried: Callable[[], bool]) -> Iterator[Watched]:
+    """The live view of a run; closed in order, however slowly the terminal takes what is left.
+
+    Args:
+        settings: of the run.
+        view: on a terminal.
+        hurried: somebody asked to stop: a terminal that takes nothing is not waited for.
+    """
+    with view:
+        yield Watched(view, settings)
+        view.close(hurried)
 
 
 def patterns_found(console: Console, heard: Heard) -> None:
