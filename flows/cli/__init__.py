@@ -23,9 +23,18 @@ def main() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    from flows.cli.app import run  # noqa: PLC0415 - the handlers come first
+    _end(_run(sys.argv[1:]))
 
-    _end(run(sys.argv[1:]))
+
+def _run(arguments: list[str]) -> int:
+    """Run one command line, with what is left where a package is missing or broken."""
+    try:
+        from flows.cli.app import run  # noqa: PLC0415 - the handlers come first
+    except Exception as error:  # whatever a broken package raises
+        from flows.cli import rescue  # noqa: PLC0415 - only where it is needed
+
+        return rescue.run(arguments, error)
+    return run(arguments)
 
 
 def _end(status: int) -> NoReturn:

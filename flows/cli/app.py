@@ -13,10 +13,12 @@ import sys
 import typer
 from typer.main import get_command
 
+from connectors import logs
 from connectors.milvus.errors import StoreError
+from connectors.otlp import TelemetryError
 from connectors.sources import SourceError
 from connectors.stderr import silence
-from flows.cli import asking, configuring, devices, listening, models, publishing
+from flows.cli import asking, configuring, devices, doctoring, listening, models, publishing
 from flows.errors import GrymError, UsageError
 from operators.models.protocol import ModelConfigError, ModelError, UnknownModelError
 from operators.projection import ProjectionError
@@ -28,6 +30,7 @@ _EXPECTED: tuple[tuple[type[Exception], int], ...] = (
     (SourceError, 2),
     (UnknownModelError, 2),
     (ModelConfigError, 2),
+    (TelemetryError, 2),
     (GrymError, 1),
     (ModelError, 1),
     (StoreError, 1),
@@ -46,6 +49,7 @@ app = typer.Typer(
 listening.add_to(app)
 publishing.add_to(app)
 devices.add_to(app)
+doctoring.add_to(app)
 asking.add_to(app)
 models.add_to(app)
 configuring.add_to(app)
@@ -53,6 +57,13 @@ configuring.add_to(app)
 
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit status."""
+    try:
+        return _run(arguments)
+    finally:
+        logs.tear_down()
+
+
+def _run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name must not end a run
