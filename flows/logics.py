@@ -8,7 +8,6 @@ states are what the operators' own ``snapshot`` returns.
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
 from bytewax.operators import StatefulBatchLogic
@@ -16,9 +15,9 @@ from typing_extensions import override
 
 from flows.errors import GrymError
 from flows.station import Station
-from operators import metering
 from operators.aside import Hears
 from operators.inference import Inference
+from operators.metering import Stage
 from operators.records import Failure, Frame, StreamEnd
 from operators.relations import RelationTracker
 
@@ -33,18 +32,18 @@ R = TypeVar("R")
 class OneStream(StatefulBatchLogic[Item, Item, State]):
     """Runs one operator a stream; made at the first item, which names the stream."""
 
-    def __init__(self, stage: str, make: Callable[[str], Hears], hears: Hears | None) -> None:
-        self._stage = stage
+    def __init__(self, timed: Stage, make: Callable[[str], Hears], hears: Hears | None) -> None:
+        self._stage = timed.name
+        self._timed = timed
         self._make = make
         self._hears = hears
 
     @override
     def on_batch(self, values: list[Item]) -> tuple[Iterable[Item], bool]:
         out: list[Item] = []
-        began_s = perf_counter()
-        for item in values:
-            out += self._take(item)
-        metering.record(metering.STAGE_DURATION, perf_counter() - began_s, {"stage": self._stage})
+        with self._timed:
+            for item in values:
+                out += self._take(item)
         return out, StatefulBatchLogic.RETAIN
 
     def _take(self, item: Item) -> list[Item]:

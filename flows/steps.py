@@ -18,6 +18,7 @@ from flows.station import Station
 from operators.aside import Hears, unpack
 from operators.describing import Describing
 from operators.kinship import Kinship
+from operators.metering import Stage
 from operators.records import (
     Embedding,
     Failure,
@@ -50,8 +51,10 @@ def _each_stream(
     taken = op.filter_value("takes", up, lambda item: isinstance(item, takes))
     stage = step_id.rsplit(".", maxsplit=1)[-1]
 
+    timed = Stage(stage)
+
     def build(resume: State | None) -> OneStream:
-        return OneStream(stage, make, restored(stage, station, restore, resume))
+        return OneStream(timed, make, restored(stage, station, restore, resume))
 
     return op.stateful_batch("hear", taken, build)
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Final, Literal, TypeAlias
 
 from opentelemetry import metrics
@@ -30,6 +31,7 @@ _SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
+_STAGE_EVERY_S: Final = 0.05
 _SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
@@ -64,7 +66,7 @@ STAGE_DURATION: Final = Metric(
     "grym.stage.duration",
     "histogram",
     "s",
-    "Time a step of the flow took over what it was given at once (stage infer: a model's call)",
+    "Time a step took over what it was given at once, of some calls (stage infer: every call)",
     ("stage", "model"),
     _SECONDS,
 )
@@ -222,3 +224,28 @@ def record(
     """
     context: Context | None = tracing.context_of(traceparent) if traceparent else None
     _of_now().histograms[metric.name].record(value, labels, context)
+
+
+class Stage:
+    """Times a step of the worker, all streams together, twenty times a second at most.
+
+    It is called hundreds of times a second, and to record a value costs 7 us.
+
+    Args:
+        name: of the step.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = perf_counter) -> None:
+        self.name = name
+        self._labels = {"stage": name}
+        self._clock = clock
+        self._next_s = 0.0
+
+    def __enter__(self) -> None:
+        self._began_s = self._clock()
+
+    def __exit__(self, *_raised: object) -> None:
+        if self._began_s >= self._next_s:
+            self._next_s = self._began_s + _STAGE_EVERY_S
+            record(STAGE_DURATION, self._clock() - self._began_s, self._labels)

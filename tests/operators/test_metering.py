@@ -103,6 +103,17 @@ def test_without_a_header_the_current_span_is_the_exemplar(
     assert [each.span_id for each in point.exemplars] == [span.get_span_context().span_id]
 
 
+def test_a_step_is_timed_some_of_the_time(reader: InMemoryMetricReader) -> None:
+    ticks = iter([10.0, 10.01, 10.02, 10.06, 10.08])
+    timed = metering.Stage("segment", lambda: next(ticks))
+    for _ in range(3):  # the one from 10.02 on comes too soon
+        with timed:
+            pass
+    (point,) = collected(reader)["grym.stage.duration"].data.data_points
+    assert dict(point.attributes) == {"stage": "segment"}
+    assert (point.count, point.sum) == (2, pytest.approx(0.03))
+
+
 def test_every_metric_says_what_it_is() -> None:
     names = [metric.name for metric in metering.METRICS]
     assert len(set(names)) == len(names)
