@@ -91,7 +91,6 @@ def listened(
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,
-            "OTEL_BSP_SCHEDULE_DELAY": "500",
             **said,
         },
     )

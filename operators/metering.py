@@ -16,7 +16,6 @@ from time import perf_counter
 from typing import Final, Literal, TypeAlias
 
 from opentelemetry import metrics
-from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
 
 from operators import tracing
@@ -31,7 +30,7 @@ _SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-_STAGE_EVERY_S: Final = 0.05
+_STAGE_EVERY_S: Final = 0.2
 _SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
@@ -158,15 +157,14 @@ METRICS: Final = (
 
 
 class _Bound:
-    """The instruments of one provider, and what is asked of the run that is under way."""
+    """The instruments of one provider."""
 
     def __init__(self, provider: MeterProvider) -> None:
         self.provider = provider
-        self.readings: Mapping[Metric, Callable[[], Readings]] = {}
         meter = provider.get_meter(SCOPE)
         self.histograms: dict[str, Histogram] = {}
         for metric in METRICS:
-            said = metric.name, [partial(self._observe, metric)], metric.unit, metric.description
+            said = metric.name, [partial(_observe, metric)], metric.unit, metric.description
             if metric.kind == "histogram":
                 self.histograms[metric.name] = meter.create_histogram(
                     metric.name,
@@ -179,13 +177,24 @@ class _Bound:
             else:
                 meter.create_observable_gauge(*said)
 
-    def _observe(self, metric: Metric, _: CallbackOptions) -> Iterable[Observation]:
-        read = self.readings.get(metric)
-        return [] if read is None else [Observation(value, labels) for value, labels in read()]
 
-
+_readings: Mapping[Metric, Callable[[], Readings]] = {}
 _bound: _Bound | None = None
 _binding = threading.Lock()
+
+
+def _observe(metric: Metric, _: CallbackOptions) -> Iterable[Observation]:
+    read = _readings.get(metric)
+    return [] if read is None else [Observation(value, labels) for value, labels in read()]
+
+
+def active() -> bool:
+    """Whether an SDK for metrics was set up in this process.
+
+    Instruments must not be made before: the API hands them on to the SDK, which then refuses
+    others of the same name.
+    """
+    return not type(metrics.get_meter_provider()).__module__.startswith("opentelemetry.metrics.")
 
 
 def _of_now() -> _Bound:
@@ -207,7 +216,10 @@ def watch(readings: Mapping[Metric, Callable[[], Readings]]) -> None:
     Args:
         readings: counters and gauges -> their values by label; called from a thread of the SDK.
     """
-    _of_now().readings = readings
+    global _readings  # noqa: PLW0603 - one run is watched at a time
+    _readings = readings
+    if active():
+        _of_now()
 
 
 def record(
@@ -222,12 +234,13 @@ def record(
         traceparent: header of a span that shows where the value comes from, an exemplar if that
             span is kept. Else it is the current span.
     """
-    context: Context | None = tracing.context_of(traceparent) if traceparent else None
-    _of_now().histograms[metric.name].record(value, labels, context)
+    if active():
+        context = tracing.context_of(traceparent) if traceparent else None
+        _of_now().histograms[metric.name].record(value, labels, context)
 
 
 class Stage:
-    """Times a step of the worker, all streams together, twenty times a second at most.
+    """Times a step of the worker, all streams together, five times a second at most.
 
     It is called hundreds of times a second, and to record a value costs 7 us.
 

@@ -1,44 +1,66 @@
 """Names of spans and attributes, and thin helpers on the OpenTelemetry *API*.
 
-Without an SDK every helper returns at once: no span, an empty ``traceparent``. Between steps a
-span is only a W3C ``traceparent`` string (https://www.w3.org/TR/trace-context/), because records
-are pickled and a recording span is not. Their times are those of this machine's clock, whatever
-time the audio has: a window lasts from the delivery of its first sample to that of its last, and
-what follows shows how long it waited and how long it was worked on. Such spans are written when
-that is known, with explicit times (epoch nanoseconds).
+Without an SDK every helper returns at once: no span, an empty ``traceparent``. Times are those of
+this machine's clock, whatever time the audio has: a window lasts from the delivery of its first
+sample to that of its last, and what follows shows how long it waited and how long it was worked
+on. Such spans are written when that is known, with explicit times (epoch nanoseconds).
 
 Invariant: no span begins before its parent. A batch links to the windows in it and is never their
 child or parent (OpenTelemetry semantic conventions for messaging: a parent is only for single
-messages). Which spans are kept is the sampler's business; no exporter is known here.
+messages). What is not sampled (see ``sampling``) costs no span; no exporter is known here.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    Link,
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-)
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 from operators.records import BreakerTransition, Window
+from operators.sampling import Sampling
+from operators.traceparent import (
+    MAX_LINKS,
+    context_of,
+    is_sampled,
+    kept,
+    link,
+    links,
+    trace_id,
+    traceparent_of,
+    well_formed,
+)
+
+__all__ = [
+    "INVALID_SPAN",
+    "MAX_LINKS",
+    "active",
+    "context_of",
+    "current",
+    "is_sampled",
+    "kept",
+    "link",
+    "links",
+    "live_span",
+    "mark_error",
+    "mark_transition",
+    "promote",
+    "sample",
+    "sent_span",
+    "span_at",
+    "stage",
+    "trace_id",
+    "traceparent_of",
+    "well_formed",
+    "window_span",
+]
 
 SCOPE: Final = "grym"
 WINDOW: Final = "window"
 BATCH: Final = "batch"
 PATTERN: Final = "pattern"
 STORE: Final = "store"
-UPSERT: Final = "upsert"
 POLL: Final = "poll"
 SEND: Final = "send"
 
@@ -54,59 +76,21 @@ WAIT_S: Final = "grym.wait.duration"
 COMPUTE_S: Final = "grym.compute.duration"
 ERROR_TYPE: Final = "error.type"
 
-MAX_LINKS = 64
-"""Links of one batch span: 32 cost 0.4 ms."""
-
 Attributes = Mapping[str, str | bool | int | float | tuple[str, ...]]
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _NO_PROVIDERS: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 _OFF: AbstractContextManager[Span] = nullcontext(INVALID_SPAN)
+_sampling = Sampling()
+
+
+def sample(sampling: Sampling) -> None:
+    """From here on, this decides which spans are made."""
+    global _sampling  # noqa: PLW0603 - as global as the provider whose spans it decides on
+    _sampling = sampling
 
 
 def active() -> bool:
     """Whether an SDK was set up in this process (else nothing here costs or does anything)."""
     return type(trace.get_tracer_provider()) not in _NO_PROVIDERS
-
-
-def traceparent_of(span: Span) -> str:
-    """The W3C header of a span; "" for one that does not exist."""
-    context = span.get_span_context()
-    if not context.is_valid:
-        return ""
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-
-
-def is_sampled(traceparent: str) -> bool:
-    """Whether the span behind a header is kept (its flag; an unreadable header is not)."""
-    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return found is not None and bool(int(found[3], 16) & TraceFlags.SAMPLED)
-
-
-def kept(traceparent: str) -> str:
-    """The header where its span is kept, else "": only such a one leads anywhere."""
-    return traceparent if is_sampled(traceparent) else ""
-
-
-def trace_id(traceparent: str) -> str:
-    """The id of the trace that a header leads to (32 hex digits); "" where it is not kept."""
-    return traceparent[3:35] if is_sampled(traceparent) else ""
-
-
-def link(traceparent: str) -> Link | None:
-    """A link to the span behind a header; None where the header is empty or unreadable."""
-    context = _span_context(traceparent)
-    return None if context is None else Link(context)
-
-
-def links(traceparents: Iterable[str], limit: int = MAX_LINKS) -> list[Link]:
-    """Links to the sampled spans among the headers, the first ``limit`` of them."""
-    found: list[Link] = []
-    for traceparent in traceparents:
-        if len(found) == limit:
-            break
-        if is_sampled(traceparent) and (to := link(traceparent)) is not None:
-            found.append(to)
-    return found
 
 
 def stage(
@@ -150,17 +134,34 @@ def live_span(
     attributes: Attributes | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
     start_ns: int | None = None,
+    failed: bool = False,
 ) -> Span:
-    """A root span, linked to what it works on; whoever took it ends it. It starts now if unsaid."""
+    """A root span, linked to what it works on; whoever took it ends it. It starts now if unsaid.
+
+    Without anything sampled to work on, it is made while there is room for such (``failed``: while
+    there is room for errors).
+    """
     if not active():
+        return INVALID_SPAN
+    linked = links(traceparents)
+    if not linked and not (_sampling.error() if failed else _sampling.live()):
         return INVALID_SPAN
     return trace.get_tracer(SCOPE).start_span(
         name,
         context=Context(),
         kind=kind,
-        links=links(traceparents),
+        links=linked,
         attributes=dict(attributes or {}),
         start_time=start_ns,
+    )
+
+
+def sent_span(name: str, attributes: Attributes) -> Span:
+    """The root span of a message that is being sent, if it is drawn; whoever took it ends it."""
+    if not active() or not _sampling.root():
+        return INVALID_SPAN
+    return trace.get_tracer(SCOPE).start_span(
+        name, context=Context(), kind=SpanKind.PRODUCER, attributes=dict(attributes)
     )
 
 
@@ -188,7 +189,7 @@ def span_at(
         kind: of the span.
 
     Returns:
-        Its header (not flagged as sampled where the sampler dropped it); "" without an SDK.
+        Its header (not flagged as sampled where a sampler dropped it); "" without an SDK.
     """
     if not active():
         return ""
@@ -209,32 +210,20 @@ def span_at(
     return traceparent_of(span)
 
 
-def window_span(
-    window: Window, *, remote: str = "", linked: Iterable[str] = (), error_type: str = ""
-) -> str:
+def window_span(window: Window, *, remote: str = "") -> str:
     """Write the span of a closed window, from its first sample's delivery to its last's.
 
-    Where nobody knows when the first was delivered (an earlier process heard it), the span is as
-    long as the audio. It is a child of ``remote`` if given: of what sent its first sample.
+    Args:
+        window: that was cut.
+        remote: header of what sent its first sample: its parent, which it follows. Without one it
+            is a root, and drawn.
+
+    Returns:
+        Its header, if it is sampled; else ``remote``.
     """
-    if not active():
-        return ""
-    end_ns = window.delivered_ns
-    opened_ns = window.opened_ns or end_ns - round(window.duration_s * 1e9)
-    return span_at(
-        WINDOW,
-        min(opened_ns, end_ns),  # a clock may be set back
-        end_ns,
-        parent=remote,
-        linked=linked,
-        attributes={
-            STREAM: window.stream,
-            WINDOW_INDEX: window.index,
-            EVENT_TIME_NS: window.start_ns,
-            GATE: window.gate,
-        },
-        error_type=error_type,
-    )
+    if not active() or not (is_sampled(remote) if remote else _sampling.root()):
+        return remote
+    return _window(window, parent=remote)
 
 
 def promote(window: Window, error_type: str, batch: str = "") -> str:
@@ -246,11 +235,35 @@ def promote(window: Window, error_type: str, batch: str = "") -> str:
         batch: header of the batch that it failed in; "" where it was in none.
 
     Returns:
-        The header to carry on with: the new span's, or the window's own where that is kept.
+        The header to carry on with: the new span's, or the window's own where that is kept, or
+        where there is no room for more errors.
     """
-    if not window.traceparent or is_sampled(window.traceparent):
-        return window.traceparent
-    return window_span(window, linked=(batch,), error_type=error_type)
+    header = window.traceparent
+    if not active() or is_sampled(header) or not _sampling.error():
+        return header
+    return _window(window, linked=(batch,), error_type=error_type)
+
+
+def _window(
+    window: Window, *, parent: str = "", linked: Iterable[str] = (), error_type: str = ""
+) -> str:
+    """The span of a window; as long as its audio where an earlier process heard its beginning."""
+    end_ns = window.delivered_ns
+    opened_ns = window.opened_ns or end_ns - round(window.duration_s * 1e9)
+    return span_at(
+        WINDOW,
+        min(opened_ns, end_ns),  # a clock may be set back
+        end_ns,
+        parent=parent,
+        linked=linked,
+        attributes={
+            STREAM: window.stream,
+            WINDOW_INDEX: window.index,
+            EVENT_TIME_NS: window.start_ns,
+            GATE: window.gate,
+        },
+        error_type=error_type,
+    )
 
 
 def mark_error(span: Span, error_type: str, detail: str) -> None:
@@ -272,20 +285,3 @@ def mark_transition(span: Span, transition: BreakerTransition) -> None:
                 **transition.attributes,
             },
         )
-
-
-def _span_context(traceparent: str) -> SpanContext | None:
-    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    if found is None:
-        return None
-    flags = TraceFlags(int(found[3], 16))
-    context = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=flags)
-    return context if context.is_valid else None
-
-
-def context_of(traceparent: str) -> Context:
-    """The context behind a header; an empty one where it is empty or unreadable."""
-    context = _span_context(traceparent)
-    if context is None:
-        return Context()
-    return trace.set_span_in_context(NonRecordingSpan(context), Context())

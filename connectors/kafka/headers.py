@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from connectors.chunks import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+from operators.traceparent import well_formed
 
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
@@ -157,10 +158,7 @@ def epoch_of(raw: bytes | None) -> str:
 
 def traceparent_of(raw: bytes | None) -> str:
     """The header of a span; "" where it cannot be read, which is no defect of the audio."""
-    if raw is None or len(raw) > _LONGEST_WORD or not raw.isascii():
-        return ""
-    text = raw.decode("ascii")
-    return text if text.isprintable() else ""
+    return well_formed(_printable(raw))
 
 
 def check_end(raw: bytes | None, value: bytes) -> None:
@@ -211,7 +209,15 @@ def shown(raw: bytes | None) -> str:
 def _word(name: str, raw: bytes | None) -> str:
     if raw is None:
         raise BadMessage("header", f"header {name} is missing")
-    word = traceparent_of(raw)
+    word = _printable(raw)
     if not word:
         raise BadMessage("header", f"header {name}={shown(raw)} is not a word in ASCII")
     return word
+
+
+def _printable(raw: bytes | None) -> str:
+    """A short text of printable ASCII; "" where it is none."""
+    if raw is None or len(raw) > _LONGEST_WORD or not raw.isascii():
+        return ""
+    text = raw.decode("ascii")
+    return text if text.isprintable() else ""

@@ -97,7 +97,9 @@ class Publisher:
         if message.traceparent or message.end or not tracing.active():
             return Outgoing(*encode(message, self._codec), message.stream)
         span = spans.sending(self._topic, message.stream)
-        message = message._replace(traceparent=tracing.traceparent_of(span))
+        header = tracing.traceparent_of(span)
+        if header:
+            message = message._replace(traceparent=header)
         return Outgoing(*encode(message, self._codec), message.stream, span)
 
     def _settled(self, record: Outgoing, reason: str, detail: str) -> None:

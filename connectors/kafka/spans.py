@@ -29,11 +29,10 @@ class Place(Protocol):
 
 
 def sending(topic: str, stream: str) -> Span:
-    """The span of one message, a root; ``tracing.traceparent_of`` goes into its headers."""
-    return tracing.live_span(
+    """The span of one message, if it is drawn; its header goes into the message's."""
+    return tracing.sent_span(
         f"{tracing.SEND} {topic}",
-        kind=SpanKind.PRODUCER,
-        attributes={
+        {
             **_SYSTEM,
             "messaging.operation.name": "send",
             "messaging.operation.type": "send",

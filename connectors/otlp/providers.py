@@ -22,9 +22,11 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
 from connectors.otlp.plan import Plan, TelemetryError
-from connectors.otlp.sampling import HeadSampler
+from operators import tracing
+from operators.sampling import ERROR_SPANS_PER_S, LIVE_SPANS_PER_S, Sampling
 
 Shutdown = Callable[[], object]
 
@@ -66,9 +68,12 @@ def _tracer_provider(plan: Plan) -> TracerProvider:
     if isinstance(present, TracerProvider):
         return present
     provider = TracerProvider(
-        sampler=HeadSampler(plan.sample_ratio), resource=_resource(plan), shutdown_on_exit=False
+        sampler=ParentBased(ALWAYS_ON), resource=_resource(plan), shutdown_on_exit=False
     )
     trace.set_tracer_provider(provider)
+    tracing.sample(
+        Sampling(plan.sample_ratio, live_per_s=LIVE_SPANS_PER_S, errors_per_s=ERROR_SPANS_PER_S)
+    )
     return provider
 
 

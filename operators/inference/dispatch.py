@@ -190,16 +190,7 @@ class Dispatch:
     def _call(
         self, number: int, taken: list[Waiting], permission: Permission, *, probe: bool
     ) -> Call:
-        model = self.ladder.rungs[number].model
-        span = tracing.live_span(
-            f"{tracing.BATCH} {model.name}",
-            traceparents=(waiting.window.traceparent for waiting in taken),
-            attributes={
-                tracing.MODEL_NAME: model.name,
-                tracing.BATCH_SIZE: len(taken),
-                tracing.BREAKER_STATE: permission.state,
-            },
-        )
+        span = outcomes.batch_span(self.ladder.names[number], taken, permission.state)
         return Call(number, probe, taken, permission, span, self._clock(), self._now_ns())
 
     def _expire(self, rung: Rung) -> bool:
@@ -209,6 +200,7 @@ class Dispatch:
         call.abandoned = True
         rung.hanging += 1
         diagnosis = reports.late(self.config.deadline_s)
+        outcomes.trace_failure(call, diagnosis, rung.model.name)
         self._settle(call, diagnosis, outcomes.settle(call, diagnosis, rung.model, took_s=took_s))
         self._judge(call, diagnosis, took_s)
         if rung.hanging >= self.config.max_abandoned:

@@ -251,6 +251,7 @@ class Inference:
         # Records, spans and metrics are made outside the lock: the caller must not wait for them.
         metering.record(metering.BATCH_SIZE, len(call.taken), {"model": model.name})
         metering.record(metering.STAGE_DURATION, took_s, {"stage": "infer", "model": model.name})
+        outcomes.trace_failure(call, answer, model.name)
         fates = outcomes.settle(call, answer, model, took_s=took_s)
         with self._lock:
             counts = self._dispatch.finish(call, answer, fates, took_s)

@@ -5,9 +5,13 @@ down the ladder is decided elsewhere, and so is what a person is told of it, onc
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opentelemetry.trace import Span
+
 from operators import tracing
+from operators.breaker import State
 from operators.inference import reports
 from operators.inference.backlog import Waiting
 from operators.inference.batch import Call, Rows
@@ -29,6 +33,37 @@ def too_large(call: Call, answer: Rows | Diagnosis) -> bool:
     """Whether memory ran out for a batch that can still be halved (its windows are not settled)."""
     ran_out = isinstance(answer, Diagnosis) and answer.error_class == "memory"
     return ran_out and len(call.taken) > 1
+
+
+def trace_failure(call: Call, answer: Rows | Diagnosis, model: str) -> None:
+    """Give a call a span after all, if it failed and had none: every error has a trace."""
+    failed = isinstance(answer, Diagnosis) or any(answer.faults)
+    if failed and call.span is tracing.INVALID_SPAN:
+        call.span = batch_span(
+            model, call.taken, call.permission.state, start_ns=call.started_ns, failed=True
+        )
+
+
+def batch_span(
+    model: str,
+    taken: Sequence[Waiting],
+    state: State,
+    *,
+    start_ns: int | None = None,
+    failed: bool = False,
+) -> Span:
+    """The span of a call of a model, linked to its sampled windows; from now on if unsaid."""
+    return tracing.live_span(
+        f"{tracing.BATCH} {model}",
+        traceparents=(waiting.window.traceparent for waiting in taken),
+        attributes={
+            tracing.MODEL_NAME: model,
+            tracing.BATCH_SIZE: len(taken),
+            tracing.BREAKER_STATE: state,
+        },
+        start_ns=start_ns,
+        failed=failed,
+    )
 
 
 def settle(call: Call, answer: Rows | Diagnosis, model: Embedder, *, took_s: float) -> list[Fate]:

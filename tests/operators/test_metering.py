@@ -104,7 +104,7 @@ def test_without_a_header_the_current_span_is_the_exemplar(
 
 
 def test_a_step_is_timed_some_of_the_time(reader: InMemoryMetricReader) -> None:
-    ticks = iter([10.0, 10.01, 10.02, 10.06, 10.08])
+    ticks = iter([10.0, 10.01, 10.02, 10.21, 10.23])
     timed = metering.Stage("segment", lambda: next(ticks))
     for _ in range(3):  # the one from 10.02 on comes too soon
         with timed:

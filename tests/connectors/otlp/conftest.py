@@ -5,6 +5,9 @@ from opentelemetry import trace
 from opentelemetry.metrics import _internal as meters
 from opentelemetry.util._once import Once
 
+from operators import tracing
+from operators.sampling import Sampling
+
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,3 +16,4 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     monkeypatch.setattr(meters, "_METER_PROVIDER", None)
     monkeypatch.setattr(meters, "_METER_PROVIDER_SET_ONCE", Once())
+    monkeypatch.setattr(tracing, "_sampling", Sampling())

@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from typing import Any
 
+import numpy as np
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -18,6 +19,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from connectors import otlp
 from connectors.otlp import Plan, Running, TelemetryError, plan_of
 from operators import metering, tracing
+from operators.records import Window
+
+WINDOW = Window("mic", 0, 5, np.zeros(0, np.float32), 1.0, False, -20.0, "open", 9_000_000_000)
 
 
 def console(out: io.StringIO, ratio: float = 1.0, **more: Any) -> Running:
@@ -65,8 +69,8 @@ def test_console_writes_one_json_object_a_line_with_the_service(fresh: None) -> 
 def test_unsampled_windows_are_not_exported_but_errors_and_batches_are(fresh: None) -> None:
     out = io.StringIO()
     handle = console(out, 0.0)
-    assert not tracing.is_sampled(tracing.span_at("window", 1, 2))
-    tracing.span_at("window", 3, 4, error_type="model")
+    assert tracing.window_span(WINDOW) == ""
+    assert tracing.is_sampled(tracing.promote(WINDOW, "model"))
     tracing.live_span("batch logmel").end()
     handle.close()
     assert [span["name"] for span in spans(out)] == ["window", "batch logmel"]

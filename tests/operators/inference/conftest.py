@@ -88,6 +88,11 @@ class Lane(Inference):
         with self._lock:
             assert self._lock.wait_for(lambda: self._dispatch.ready, WAIT_S)
 
+    def wait_until_answered(self) -> None:
+        """Wait until the oldest window is decided (events alone do not count)."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: self._dispatch.backlog.ready, WAIT_S)
+
     def wait_for_trials(self) -> None:
         """Wait until no model is tried, or about to be tried, beside the one that serves."""
         with self._lock:

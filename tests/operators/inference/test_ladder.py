@@ -138,7 +138,7 @@ def test_too_many_hanging_calls_ask_for_a_restart_while_the_next_model_loses_not
         inference.submit([window(call)])
         hold.wait_until_in(call)
         if call:  # the second serves by now: its answer must not come late by the clock's leap
-            inference.wait_until_settled()
+            inference.wait_until_answered()
         clock.now += 30.1
         out += inference.all()
         clock.now += 300.0
