@@ -7,7 +7,6 @@ somebody wants to know. Called from any thread; the flow never waits for it.
 from collections.abc import Callable, Mapping
 
 from connectors import usage
-from connectors.reader import Progress
 from connectors.sources import Sources
 from flows.station import Station
 from operators import metering
@@ -37,7 +36,7 @@ class Watch:
         ledger, cost = self._station.ledger, self._meter.usage()
         elapsed_s = max(cost.elapsed_s, 1e-9)
         return Vitals(
-            sources=tuple(map(self._source, self._sources.progress())),
+            sources=self._source_vitals(),
             lanes=self._lanes(),
             elapsed_s=cost.elapsed_s,
             audio_s=ledger.audio_s,
@@ -86,21 +85,23 @@ class Watch:
             ],
         }
 
-    def _source(self, part: Progress) -> SourceVitals:
-        levels_db = {
-            stream: level_db
-            for stream, level_db in list(self._station.levels_db.items())
-            if self._sources.owner_of(stream) == part.stream
-        }
-        return SourceVitals(
-            name=part.stream,
-            state=self._station.ledger.states.get(part.stream),
-            streams=len(levels_db),
-            position_s=part.position_s,
-            total_s=part.total_s,
-            lag_s=part.lag_s,
-            level_db=max(levels_db.values(), default=None),
-            done=part.done,
+    def _source_vitals(self) -> tuple[SourceVitals, ...]:
+        levels_db: dict[str, list[float]] = {}
+        for stream, level_db in list(self._station.levels_db.items()):
+            levels_db.setdefault(self._sources.owner_of(stream), []).append(level_db)
+        states = self._station.ledger.states
+        return tuple(
+            SourceVitals(
+                name=part.stream,
+                state=states.get(part.stream),
+                streams=len(levels_db.get(part.stream, ())),
+                position_s=part.position_s,
+                total_s=part.total_s,
+                lag_s=part.lag_s,
+                level_db=max(levels_db.get(part.stream, ()), default=None),
+                done=part.done,
+            )
+            for part in self._sources.progress()
         )
 
     def _lanes(self) -> tuple[LaneVitals, ...]:

@@ -3,6 +3,7 @@
 Invariant: progress is drawn only on a terminal; tables show final states.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from operators.records import Pattern, Relation
 from operators.vitals import Vitals
 
 _NOTED_LAG_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,9 +44,12 @@ class Shown:
 
     def follow(self, sources: Sources) -> None:
         """Everything is open: say where it goes, and follow how far the sources are."""
-        where = self.bar.console if not self.bar.disable else Console(stderr=True)
-        where.print(f"store  {self.settings.shown_uri}", highlight=False, soft_wrap=True)
         self.sources = sources
+        if self.settings.log_format == "json":  # stderr is read by machines
+            _log.info("the store is %s", self.settings.shown_uri)
+        else:
+            where = self.bar.console if not self.bar.disable else Console(stderr=True)
+            where.print(f"store  {self.settings.shown_uri}", highlight=False, soft_wrap=True)
         self.say("listening")
 
     def watch(self, vitals: Callable[[], Vitals]) -> None:

@@ -13,6 +13,7 @@ from operators.records import (
     Occurrence,
     Pattern,
     Relation,
+    SourceState,
     Verdict,
 )
 
@@ -96,3 +97,39 @@ def test_latency_is_the_percentile_within_its_bin(seconds: list[float], share: f
     found = ledger.latency_ms(share)
     assert found is not None
     assert abs(found / 1_000 - exact) <= 0.03 * exact + 1e-4
+
+
+def test_a_window_that_the_store_refuses_is_dead_and_counted_apart() -> None:
+    ledger = Ledger()
+    ledger.note(embedding())
+    ledger.note(Failure("s", "store", "window_rejected", "no", "", 0.0))
+    assert (ledger.outcomes["stored"], ledger.outcomes["dead"], ledger.rejected) == (0, 1, 1)
+
+
+def test_what_was_left_out_is_told_by_stage_and_reason() -> None:
+    ledger = Ledger()
+    for stage, reason in (("source", "gap"), ("source", "gap"), ("patterns", "shed")):
+        ledger.note(Failure("s", stage, reason, "", "", 0.0))
+    ledger.note(Failure("s", "infer", "timeout", "", "", 0.0))
+    ledger.note(Verdict("s", 1, 1, "m", "shed", "queue_full"))
+    assert ledger.failures == {
+        ("source", "gap"): 2,
+        ("patterns", "shed"): 1,
+        ("infer", "timeout"): 1,
+    }
+    assert ledger.dropped == {
+        ("source", "gap"): 2,
+        ("patterns", "shed"): 1,
+        ("infer", "queue_full"): 1,
+    }
+
+
+def test_breakers_and_sources_are_known_by_their_latest_state() -> None:
+    ledger = Ledger()
+    for state in ("open", "half_open", "open"):
+        ledger.note(BreakerTransition("clap", "closed", state, 1.0))
+    ledger.note(SourceState("mic", "live"))
+    ledger.note(SourceState("mic", "degraded", "gone"))
+    assert ledger.transitions == {("clap", "open"): 2, ("clap", "half_open"): 1}
+    assert ledger.breaker_opens == 2
+    assert ledger.states == {"mic": "degraded"}

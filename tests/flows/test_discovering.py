@@ -1,0 +1,69 @@
+"""The span of a finding."""
+
+import numpy as np
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from flows.discovering import found_in
+from operators import tracing
+from operators.records import BANDS, Novel, Occurrence, Region
+
+WINDOW = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+OTHER = "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01"
+FOUND = [
+    Occurrence("s", "p1", 0.0, 1.0, 0, 0.9, 1.2, False),
+    Novel("s", 2.0, 3.0),
+    Occurrence("s", "p2", 4.0, 5.0, 0, 0.9, 5.2, False),
+]
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    return exporter
+
+
+def region(traceparent: str = WINDOW, delivered_ns: int = 1_000) -> Region:
+    rows, levels = np.zeros((4, BANDS), np.float32), np.zeros(BANDS, np.float32)
+    return Region("s", 0, rows, levels, levels, (0,), 0, False, traceparent, delivered_ns, (OTHER,))
+
+
+def test_what_was_found_leads_to_the_span_of_its_finding(exported: InMemorySpanExporter) -> None:
+    told = found_in(region(), FOUND, began_ns=3_000, took_s=5e-6)
+    (span,) = exported.get_finished_spans()
+    assert span.name == "pattern"
+    assert span.parent is not None
+    assert f"{span.parent.span_id:016x}" == WINDOW[36:52]
+    assert [f"{link.context.span_id:016x}" for link in span.links] == [OTHER[36:52]]
+    assert (span.start_time, span.end_time) == (1_000, 8_000)
+    attributes = dict(span.attributes or {})
+    assert attributes[tracing.PATTERNS] == ("p1", "p2")
+    assert attributes[tracing.WAIT_S] == pytest.approx(2e-6)
+    header = tracing.traceparent_of(trace.NonRecordingSpan(span.context))
+    assert [getattr(item, "traceparent", None) for item in told] == [header, None, header]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [(region(""), FOUND), (region(WINDOW[:-1] + "0"), FOUND), (region(), [FOUND[1]])],
+    ids=["no-window", "not-sampled", "nothing-recognised"],
+)
+def test_without_a_sampled_window_or_a_finding_there_is_no_span(
+    exported: InMemorySpanExporter, where: Region, found: list[object]
+) -> None:
+    assert found_in(where, found, began_ns=3_000, took_s=1e-6) == found
+    assert exported.get_finished_spans() == ()
+
+
+def test_a_region_of_an_earlier_process_begins_when_it_is_heard(
+    exported: InMemorySpanExporter,
+) -> None:
+    found_in(region(delivered_ns=0), FOUND, began_ns=3_000, took_s=1e-6)
+    (span,) = exported.get_finished_spans()
+    assert (span.start_time, (span.attributes or {})[tracing.WAIT_S]) == (3_000, 0.0)
