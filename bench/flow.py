@@ -90,6 +90,17 @@ def write_scene(path: Path, duration_s: float) -> Path:
     return path
 
 
+def write_streams(folder: Path, count: int, duration_s: float) -> list[str]:
+    """Files of different scenes, at most two minutes long; their paths."""
+    sources = []
+    for seed in range(count):
+        path = folder / f"live{seed}.wav"
+        samples = scene(seed, 120.0).samples[: round(duration_s * ANALYSIS_RATE_HZ)]
+        soundfile.write(path, samples, ANALYSIS_RATE_HZ, subtype="PCM_16")
+        sources.append(str(path))
+    return sources
+
+
 def settings_for(folder: Path, **flags: object) -> Settings:
     """Defaults, into a store of this bench."""
     return load(flags={"store": {"uri": str(folder / "bench.db")}, "listen": flags})
@@ -130,12 +141,7 @@ def loop(audio: Path, model: Model, batch: int) -> int:
 
 def eight_streams(folder: Path, duration_s: float) -> dict[str, object]:
     """The summary of eight different streams heard at the speed of sound."""
-    sources = []
-    for seed in range(STREAMS):
-        path = folder / f"live{seed}.wav"
-        samples = scene(seed, 120.0).samples[: round(duration_s * ANALYSIS_RATE_HZ)]
-        soundfile.write(path, samples, ANALYSIS_RATE_HZ, subtype="PCM_16")
-        sources.append(str(path))
+    sources = write_streams(folder, STREAMS, duration_s)
     settings = settings_for(folder, speed="realtime")
     outcome = run(settings, Request(sources), Silent(), lambda _line: None, threading.Event())
     return outcome.summary

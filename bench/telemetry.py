@@ -24,15 +24,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from bench.flow import write_scene
+from bench.flow import write_scene, write_streams
 from bench.pairs import PAIRS
 from bench.receiver import Receiver, receiver
-from operators.records import ANALYSIS_RATE_HZ
-from operators.scene import scene
 
 STREAMS = 50
 BUDGET_CPU = 0.02
@@ -104,12 +101,7 @@ def listened(
 
 def cost(folder: Path, live_s: float, rounds: int) -> dict[str, list[Listened]]:
     """Runs of each arm, in turn."""
-    sources = []
-    for seed in range(STREAMS):
-        path = folder / f"live{seed}.wav"
-        samples = scene(seed, 120.0).samples[: round(live_s * ANALYSIS_RATE_HZ)]
-        soundfile.write(path, samples, ANALYSIS_RATE_HZ, subtype="PCM_16")
-        sources.append(str(path))
+    sources = write_streams(folder, STREAMS, live_s)
     runs: dict[str, list[Listened]] = {arm: [] for arm in ARMS}
     names = list(ARMS)
     with receiver() as collector:

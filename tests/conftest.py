@@ -5,4 +5,5 @@ pytest_plugins = (
     "tests.plugins.collector",
     "tests.plugins.folders",
     "tests.plugins.sound",
+    "tests.plugins.telemetry",
 )

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from flows.discovering import found_in
@@ -18,15 +16,6 @@ FOUND = [
     Novel("s", 2.0, 3.0),
     Occurrence("s", "p2", 4.0, 5.0, 0, 0.9, 5.2, False),
 ]
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    return exporter
 
 
 def region(traceparent: str = WINDOW, delivered_ns: int = 1_000) -> Region:

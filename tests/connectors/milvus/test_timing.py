@@ -4,34 +4,13 @@ from dataclasses import replace
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.metrics import _internal as meters
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from connectors.milvus.rows import write_of
 from connectors.milvus.timing import timed
 
 MADE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    return exporter
-
-
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> InMemoryMetricReader:
-    reader = InMemoryMetricReader()
-    provider = MeterProvider([reader], shutdown_on_exit=False)
-    monkeypatch.setattr(meters, "_METER_PROVIDER", provider)
-    return reader
 
 
 def point(reader: InMemoryMetricReader):
