@@ -134,10 +134,12 @@ class Store:
             TypeError: a record is of a kind that no store keeps.
         """
         self._failures.open()
+        payloads = [encode(record) for record in records]
+        self._writer.waits(records)
         try:
-            self._writer.waits(records)
-            self._spool.append([encode(record) for record in records])
+            self._spool.append(payloads)
         except SpoolError as error:
+            self._writer.forget(records)
             reason = "spool_full" if isinstance(error, SpoolFullError) else "spool_unwritable"
             if not self._refusing:
                 self._say(reason, f"{len(records)} records refused: {error}")

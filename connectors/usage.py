@@ -59,5 +59,7 @@ def gpu_memory_bytes() -> Iterator[tuple[str, int, int]]:
     if torch is None or not torch.cuda.is_initialized():
         return
     for number in range(torch.cuda.device_count()):
-        free, _ = torch.cuda.mem_get_info(number)
-        yield f"cuda:{number}", torch.cuda.memory_reserved(number), free
+        held = torch.cuda.memory_reserved(number)
+        if held:  # to ask another one for its memory would take some of it
+            free, _ = torch.cuda.mem_get_info(number)
+            yield f"cuda:{number}", held, free

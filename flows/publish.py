@@ -13,7 +13,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from connectors import otlp
@@ -90,7 +90,9 @@ def publish(
     specs = parse_all(request.sources)
     to = _address(request.to, specs)
     destination = Destination(to.servers, to.topic, request.partitions, kafka_options(settings))
-    plan = otlp.plan_of(**settings.telemetry.model_dump(), service_name="grym-publish")
+    # Nothing is measured here: metrics, and the address they are served at, are the listener's.
+    asked = otlp.plan_of(**settings.telemetry.model_dump(), service_name="grym-publish")
+    plan = replace(asked, metrics=frozenset(), prometheus=None)
     said: deque[Failure | SourceState] = deque()
     lost = _Lost(said)
     with ExitStack() as opened:

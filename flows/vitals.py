@@ -11,10 +11,9 @@ from connectors.sources import Sources
 from flows.station import Station
 from operators import metering
 from operators.breaker import STATES
+from operators.ledger import VERDICTS
 from operators.metering import Metric, Readings
 from operators.vitals import LaneVitals, SourceVitals, Vitals
-
-_VERDICTS = ("stored", "silent", "gated", "shed", "dead")
 
 
 class Watch:
@@ -41,7 +40,7 @@ class Watch:
             elapsed_s=cost.elapsed_s,
             audio_s=ledger.audio_s,
             windows=ledger.windows,
-            outcomes={name: ledger.outcomes[name] for name in _VERDICTS},
+            outcomes=ledger.verdicts,
             occurrences=ledger.occurrences,
             patterns=ledger.patterns,
             relations=ledger.relations,
@@ -112,10 +111,8 @@ class Watch:
     def _windows(self) -> Readings:
         # A counter never falls: what the store refused stays among what was handed to it.
         ledger = self._station.ledger
-        refused = {"stored": ledger.rejected}
-        return [
-            (ledger.outcomes[name] + refused.get(name, 0), {"outcome": name}) for name in _VERDICTS
-        ]
+        more = {"dead": ledger.rejected}
+        return [(ledger.outcomes[name] + more.get(name, 0), {"outcome": name}) for name in VERDICTS]
 
     def _breakers(self) -> Readings:
         return [

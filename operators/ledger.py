@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from operators.records import (
     Embedding,
     Failure,
     Occurrence,
+    Outcome,
     Pattern,
     Relation,
     SourceCondition,
@@ -24,6 +26,7 @@ from operators.records import (
     to_s,
 )
 
+VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
 _GONE = frozenset({"merged", "retired"})
 _LATENCY_FLOOR_S = 1e-4
 _BINS_PER_DECADE = 115  # 2 % a bin
@@ -47,9 +50,10 @@ class Ledger:
         self.windows = 0
         self.audio_s = 0.0
         self.outcomes: Counter[str] = Counter()
+        """Verdicts as they were given; these never fall."""
         self.reasons: Counter[str] = Counter()
         self.rejected = 0
-        """Windows that went to the store, which refused them: counted as dead."""
+        """Windows that went to the store, which refused them: dead after all."""
         self.failures: Counter[tuple[str, str]] = Counter()
         """Stage and reason -> what could not be processed."""
         self.transitions: Counter[tuple[str, str]] = Counter()
@@ -98,15 +102,20 @@ class Ledger:
         self.failures[stage, reason] += 1
         if stage == "store" and reason == "window_rejected":
             # It was counted when it went to the spool, unless by an earlier process.
-            if self.outcomes["stored"]:
+            if self.outcomes["stored"] > self.rejected:
                 self.rejected += 1
-                self.outcomes["stored"] -= 1
-                self.outcomes["dead"] += 1
                 self.reasons["dead: rejected"] += 1
         elif _drops(stage, reason):
             self.reasons[f"{stage}: {reason}"] += 1
         if failure.fatal_source:
             self.failed_sources.add(failure.stream)
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """What became of the windows that were decided; each counts once."""
+        refused = self.rejected
+        counts: dict[str, int] = {name: self.outcomes[name] for name in VERDICTS}
+        return {**counts, "stored": counts["stored"] - refused, "dead": counts["dead"] + refused}
 
     @property
     def patterns(self) -> int:
@@ -153,7 +162,7 @@ class Ledger:
             "audio_s": round(self.audio_s, 3),
             "elapsed_s": round(usage.elapsed_s, 3),
             "windows": self.windows,
-            **{name: self.outcomes[name] for name in ("stored", "silent", "gated", "shed", "dead")},
+            **self.verdicts,
             "occurrences": self.occurrences,
             "patterns": self.patterns,
             "relations": self.relations,

@@ -66,22 +66,24 @@ class Lines(logging.Handler):
         self._write = write
         self._repeats = Repeats(clock)
         self._outlet = Outlet(_tell, MOST_LINES)
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # a finaliser may log while a line is being counted
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the line of a record; returns at once."""
-        kind = getattr(record, KIND, None) or (record.name, record.levelno, record.msg)
-        with self._turn:
-            left_out = self._repeats.pass_on(kind)
-        if left_out is None:
-            return
-        record.left_out = left_out
-        if not hasattr(record, "traceparent"):
-            record.traceparent = tracing.traceparent_of(trace.get_current_span())
+        """Queue the line of a record; returns at once, and never raises."""
         try:
+            kind = getattr(record, KIND, None) or (record.name, record.levelno, str(record.msg))
+            with self._turn:
+                left_out = self._repeats.pass_on(kind)
+            if left_out is None:
+                return
+            record.left_out = left_out
+            if not hasattr(record, "traceparent"):
+                record.traceparent = tracing.traceparent_of(trace.get_current_span())
             self._outlet.put(self._write(record))
-        except Exception:
-            self.handleError(record)
+        except Exception as error:  # whoever logs something odd is told so in its place
+            odd = f"a log line cannot be written ({type(error).__name__}): {type(record.msg)}"
+            plain = {"name": record.name, "levelno": record.levelno, "levelname": record.levelname}
+            self._outlet.put(self._write(logging.makeLogRecord({**plain, "msg": odd})))
 
     def close(self) -> None:
         """Write what waits, within bounds, and how many lines were left out."""
@@ -123,7 +125,10 @@ def as_json(record: logging.LogRecord) -> str:
     line |= getattr(record, FIELDS, {})
     if record.exc_info:
         line["exception"] = _raised(record).lstrip("\n")
-    return json.dumps(line, default=str)
+    try:
+        return json.dumps(line, default=str, allow_nan=False)
+    except ValueError:  # numbers that JSON does not have
+        return json.dumps({key: str(value) for key, value in line.items()})
 
 
 def _header(record: logging.LogRecord) -> str:

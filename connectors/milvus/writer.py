@@ -107,6 +107,11 @@ class Writer:
             if header and len(self._since_ns) < _MOST_TRACED:
                 self._since_ns.setdefault(header, now_ns)
 
+    def forget(self, records: Sequence[Storable]) -> None:
+        """Records were not appended after all."""
+        for record in records:
+            self._since_ns.pop(getattr(record, "traceparent", ""), None)
+
     def notify(self) -> None:
         """Something was appended to the spool."""
         with self._changed:

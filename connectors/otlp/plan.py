@@ -21,6 +21,8 @@ DEFAULT_RATIO: Final = 0.05
 DEFAULT_INTERVAL_MS: Final = 15_000
 DEFAULT_PROMETHEUS: Final = ("localhost", 9464)
 _DEFAULT_COLLECTOR: Final = "http://localhost:4318"
+_HTTP: Final = ("http://", "https://")
+_EXPECTED_ADDRESS: Final = "expected the address of a collector, such as http://localhost:4318"
 _KNOWN: Final = ("otlp", "console", "none")
 _RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
 _FIXED_SAMPLERS: Final = {
@@ -138,6 +140,10 @@ def _exporters(
 
 
 def _check_protocol(said: Mapping[str, str]) -> None:
+    for name in ("", *(f"{signal}_" for signal in _SIGNALS)):
+        variable = f"OTEL_EXPORTER_OTLP_{name}ENDPOINT"
+        if variable in said and not said[variable].startswith(_HTTP):
+            raise TelemetryError(f"{variable}={said[variable]}: {_EXPECTED_ADDRESS}")
     for name in (
         "OTEL_EXPORTER_OTLP_PROTOCOL",
         *(f"OTEL_EXPORTER_OTLP_{s}_PROTOCOL" for s in _SIGNALS),
@@ -188,11 +194,8 @@ def _service(said: Mapping[str, str]) -> str:
 
 
 def _endpoints(base: str) -> dict[Signal, str]:
-    if not base.startswith(("http://", "https://")):
-        raise TelemetryError(
-            f"telemetry.endpoint = {base!r}: expected the base address of a collector, such as"
-            " http://localhost:4318"
-        )
+    if not base.startswith(_HTTP):
+        raise TelemetryError(f"telemetry.endpoint = {base!r}: {_EXPECTED_ADDRESS}")
     return {signal: f"{base.rstrip('/')}/v1/{signal.lower()}" for signal in _SIGNALS}
 
 
@@ -204,7 +207,7 @@ def _prometheus(said: Mapping[str, str]) -> tuple[str, int]:
 
 def _address(text: str, name: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
+    if not host or not port.isdecimal() or not port.isascii() or not 0 < int(port) < 1 << 16:
         raise TelemetryError(f"{name} = {text!r}: expected host:port, such as 127.0.0.1:9464")
     return host, int(port)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
-from connectors.otlp.plan import Plan
+from connectors.otlp.plan import Plan, TelemetryError
 
 SHUTDOWN_S: Final = 3.0
 
@@ -55,10 +55,17 @@ def start(plan: Plan, out: TextIO | None = None) -> Running:
         A handle; close it before the process ends.
 
     Raises:
-        TelemetryError: the address for Prometheus cannot be had.
+        TelemetryError: the address for Prometheus cannot be had, or the SDK refuses a variable.
     """
     if plan.off:
         return Running()
     from connectors.otlp import providers  # noqa: PLC0415 - the SDK takes 50 ms to load
 
-    return Running(providers.set_up(plan, out))
+    try:
+        return Running(providers.set_up(plan, out))
+    except TelemetryError:
+        raise
+    except ValueError as error:  # of a variable that only the SDK reads
+        raise TelemetryError(
+            f"telemetry: {' '.join(str(error).split())}; look at the OTEL_* variables"
+        ) from None

@@ -105,8 +105,9 @@ class Backlog:
         """How many windows wait that may be asked of this rung and of none above it."""
         return len(self._patient[rung]) + len(self._live[rung])
 
-    def add(self, item: Item, *, live: bool, since_ns: int) -> None:
-        """Take in one item; sheds the oldest live window where there is no room for another."""
+    def add(self, item: Item, *, live: bool, since_ns: int) -> list[Waiting]:
+        """Take in one item; sheds, and gives, the oldest live windows where there is no room."""
+        shed: list[Waiting] = []
         if isinstance(item, StreamEnd):
             self._enter(None, (item,), opened=False)
         elif item.gate != "open":
@@ -114,8 +115,9 @@ class Backlog:
         else:
             self._enter(item, (), opened=not live, live=live, since_ns=since_ns)
             while sum(len(heap) for heap in self._live) > self._capacity:
-                oldest = heapq.heappop(_oldest(self._live))
-                self.bury(oldest, "queue_full", outcome="shed")
+                shed.append(heapq.heappop(_oldest(self._live)))
+                self.bury(shed[-1], "queue_full", outcome="shed")
+        return shed
 
     def take(self, limit: int, rungs: Collection[int] | None = None) -> list[Waiting]:
         """The oldest windows, at most ``limit``, of one length (batches never mix).

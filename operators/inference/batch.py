@@ -29,6 +29,7 @@ class Call:
         started_s: on the monotonic clock, for the deadline.
         started_ns: epoch nanoseconds, for spans.
         abandoned: it went past its deadline; whatever it still returns is thrown away.
+        returned: it has answered, and is being settled.
     """
 
     rung: int
@@ -39,6 +40,7 @@ class Call:
     started_s: float
     started_ns: int
     abandoned: bool = False
+    returned: bool = False
 
     @property
     def windows(self) -> list[Window]:

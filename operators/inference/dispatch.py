@@ -76,7 +76,8 @@ class Dispatch:
         """Take in what was submitted."""
         since_ns = self._now_ns()
         for item in items:
-            self.backlog.add(item, live=self._is_live(item.stream), since_ns=since_ns)
+            for shed in self.backlog.add(item, live=self._is_live(item.stream), since_ns=since_ns):
+                outcomes.shed(shed, self.ladder.names[0], since_ns)
         self._refuse_lost()
 
     def wants(self, number: int) -> bool:
@@ -101,10 +102,17 @@ class Dispatch:
                 tried.sample = [each for each in taken if each.entry.rung <= above]
         return rung.call
 
+    def claim(self, call: Call) -> bool:
+        """A call returned: whether it still counts; then nobody abandons it any more."""
+        call.returned = not call.abandoned
+        if call.abandoned:
+            self.ladder.rungs[call.rung].hanging -= 1
+        return call.returned
+
     def finish(
         self, call: Call, answer: Rows | Diagnosis, fates: Sequence[outcomes.Fate], took_s: float
     ) -> bool:
-        """Let a call that returned take effect.
+        """Let a call that was claimed take effect.
 
         Args:
             call: as ``begin`` gave it.
@@ -141,12 +149,12 @@ class Dispatch:
                 call.abandoned = True
                 rung.hanging += 1
                 for waiting in () if call.probe else call.taken:
-                    self.backlog.bury(waiting, "shutdown")
+                    self._refuse(waiting, "shutdown")
                 call.span.end()
                 rung.call = None
             rung.sample = []
         for waiting in self.backlog.take_all():
-            self.backlog.bury(waiting, "shutdown")
+            self._refuse(waiting, "shutdown")
 
     def release(self) -> tuple[list[Output], int]:
         """What can go out now, events first, and how many open windows are among it."""
@@ -195,7 +203,10 @@ class Dispatch:
 
     def _expire(self, rung: Rung) -> bool:
         call = rung.call
-        if call is None or (took_s := self._clock() - call.started_s) <= self.config.deadline_s:
+        if call is None or call.returned:
+            return False
+        took_s = self._clock() - call.started_s
+        if took_s <= self.config.deadline_s:
             return False
         call.abandoned = True
         rung.hanging += 1
@@ -270,6 +281,7 @@ class Dispatch:
                 self._refuse(waiting, "breaker_open", *said)
 
     def _refuse(self, waiting: Waiting, reason: str, *said: Failure) -> None:
+        """No model takes a window any more: it is dead, and traced as what failed is."""
         outcomes.refused(waiting, self.ladder.names[0], reason, self._now_ns())
         self.backlog.bury(waiting, reason, *said)
 

@@ -244,6 +244,10 @@ class Inference:
 
     def _finish(self, call: Call, answer: Rows | Diagnosis, model: Embedder) -> bool:
         """Settle a call that returned; False where it had been abandoned."""
+        with self._lock:
+            if not self._dispatch.claim(call):
+                self._wake()
+                return False
         took_s = self._clock() - call.started_s
         if took_s > self.config.deadline_s:
             # Also when nobody had noticed yet: the outcome must not depend on who looked first.

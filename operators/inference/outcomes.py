@@ -104,6 +104,15 @@ def refused(waiting: Waiting, model: str, reason: str, now_ns: int) -> None:
         tracing.promote(window, reason)
 
 
+def shed(waiting: Waiting, model: str, now_ns: int) -> None:
+    """Say in the trace of a sampled window that it was shed; the others are only counted."""
+    window = waiting.window
+    if tracing.is_sampled(window.traceparent):
+        since_ns = waiting.entry.since_ns
+        parent = window.traceparent
+        tracing.span_at(model, since_ns, now_ns, parent=parent, error_type="queue_full")
+
+
 def report(call: Call, answer: Rows | Diagnosis, model: str, heir: str) -> Failure | None:
     """What to say of a call: None where every window got its vector.
 

@@ -156,7 +156,6 @@ class Segmenter:
         self._cut(self._grid.due(tail.end), frame, out)
         recent = tail.end - max(self._window, UNDECIDED_SAMPLES)
         tail.trim(min(recent, self._bands.needs, self._grid.needs))
-        self._arrivals.trim(tail.start)
 
     def _judge(self, steps: Iterable[Step], frame: Frame, out: list[Item]) -> None:
         """Apply judged frames; each finds the windows cut that were complete before it."""

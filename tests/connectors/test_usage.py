@@ -38,9 +38,9 @@ def test_the_memory_of_gpus_is_told_once_something_runs_on_them(
     on = [False]
     cuda = SimpleNamespace(
         is_initialized=lambda: on[0],
-        device_count=lambda: 2,
+        device_count=lambda: 3,
         mem_get_info=lambda number: (30 + number, 100),
-        memory_reserved=lambda number: 5 + number,
+        memory_reserved=lambda number: (5, 6, 0)[number],
     )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     assert list(usage.gpu_memory_bytes()) == []

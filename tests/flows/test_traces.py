@@ -229,6 +229,8 @@ def test_a_failing_model_is_traced_although_nothing_is_sampled(
         ratio=0.0,
         GRYM_LOG="info",
         GRYM_LOG_FORMAT="json",
+        GRYM_BREAKER__WAIT_DURATION_IN_OPEN_S="100000",
+        GRYM_BREAKER__WAIT_CAP_S="100000",
     )
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0

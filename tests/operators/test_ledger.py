@@ -103,7 +103,10 @@ def test_a_window_that_the_store_refuses_is_dead_and_counted_apart() -> None:
     ledger = Ledger()
     ledger.note(embedding())
     ledger.note(Failure("s", "store", "window_rejected", "no", "", 0.0))
-    assert (ledger.outcomes["stored"], ledger.outcomes["dead"], ledger.rejected) == (0, 1, 1)
+    assert (ledger.verdicts["stored"], ledger.verdicts["dead"]) == (0, 1)
+    assert (ledger.outcomes["stored"], ledger.rejected) == (1, 1)  # counters never fall
+    ledger.note(Failure("s", "store", "window_rejected", "of an earlier process", "", 0.0))
+    assert (ledger.verdicts["stored"], ledger.verdicts["dead"]) == (0, 1)
 
 
 def test_what_was_left_out_is_told_by_stage_and_reason() -> None:

@@ -1,6 +1,6 @@
 """Lines that are said over and over."""
 
-from connectors.logs.repeats import MOST_KINDS, Repeats
+from connectors.logs.repeats import MOST_KINDS, MOST_LINES_A_SPAN, Repeats
 
 
 class Clock:
@@ -29,3 +29,15 @@ def test_kinds_are_forgotten_oldest_first() -> None:
     repeats.pass_on("one too many")
     assert repeats.pass_on(0) is None
     assert repeats.pass_on(1) == 0
+
+
+def test_more_kinds_than_are_remembered_share_one_bound_and_none_is_uncounted() -> None:
+    clock = Clock()
+    repeats = Repeats(clock)
+    rounds, kinds = 10, MOST_KINDS + 100
+    said = [repeats.pass_on(kind) for _ in range(rounds) for kind in range(kinds)]
+    told = [each for each in said if each is not None]
+    assert len(told) == MOST_LINES_A_SPAN
+    assert len(told) + sum(told) + repeats.left_out() == rounds * kinds
+    clock.now_s += 60.0
+    assert repeats.pass_on("next") == 0

@@ -94,6 +94,10 @@ def test_it_is_compressed_unless_variables_decide() -> None:
             {**ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"},
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json: grym sends",
         ),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"},
+            "ENDPOINT=localhost:4317: expected",
+        ),
         ({**ENDPOINT, "OTEL_TRACES_SAMPLER": "jaeger_remote"}, "expected one of traceidratio"),
         ({**ENDPOINT, "OTEL_TRACES_SAMPLER_ARG": "5 %"}, "SAMPLER_ARG=5 %: expected a number"),
         ({**ENDPOINT, "OTEL_TRACES_SAMPLER_ARG": "1.5"}, "a number from 0 to 1"),
@@ -134,9 +138,10 @@ def test_where_spans_are_posted_can_be_told(
     [
         (
             {"endpoint": "collector:4318"},
-            "endpoint = 'collector:4318': expected the base",
+            "endpoint = 'collector:4318': expected the address",
         ),
         ({"endpoint": "http://c:4318", "prometheus": "9464"}, "telemetry.prometheus = '9464'"),
+        ({"prometheus": "localhost:\u00b2"}, "expected host:port"),
         ({"prometheus": "localhost:70000"}, "expected host:port, such as 127.0.0.1:9464"),
     ],
 )

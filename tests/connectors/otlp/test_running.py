@@ -127,6 +127,16 @@ def test_an_address_that_is_taken_is_one_line_with_the_remedy(fresh: None) -> No
             otlp.start(plan_of(prometheus=address, environ={}))
 
 
+def test_what_only_the_sdk_refuses_is_one_line_too(
+    fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096")
+    plan = plan_of(exporter="console", environ={})
+    with pytest.raises(TelemetryError, match="look at the OTEL_") as refused:
+        otlp.start(plan, io.StringIO())
+    assert "\n" not in str(refused.value)
+
+
 def test_closing_gives_up_on_an_exporter_that_hangs_and_ends_the_others() -> None:
     never, ended = threading.Event(), threading.Event()
     handle = Running([lambda: never.wait(20), ended.set])

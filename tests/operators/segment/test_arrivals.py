@@ -3,7 +3,7 @@
 import numpy as np
 
 from operators.records import Frame
-from operators.segment.arrivals import Arrivals
+from operators.segment.arrivals import MOST_FRAMES, Arrivals
 
 
 def frame(index: int, delivered_ns: int, traceparent: str = "") -> Frame:
@@ -34,10 +34,17 @@ def test_a_duplicate_does_not_count() -> None:
     assert arrivals.at(15) == (1, "first")
 
 
-def test_what_lies_before_is_let_go_of_and_what_is_asked_for_stays() -> None:
+def test_the_end_of_a_stream_holds_no_sample() -> None:
+    arrivals = Arrivals()
+    arrivals.note(frame(0, 1, "before"))
+    arrivals.note(Frame("s", 10, np.zeros(0, np.float32), 0, True, 2, "end"))
+    arrivals.note(frame(10, 9, "after"))
+    assert arrivals.at(10) == (9, "after")
+
+
+def test_the_latest_frames_are_remembered() -> None:
     arrivals = Arrivals()
     for index in range(0, 100_000, 10):
         arrivals.note(frame(index, index))
-        arrivals.trim(index - 40)
-    assert len(arrivals._starts) < 300
+    assert len(arrivals._starts) == len(arrivals._noted) <= MOST_FRAMES
     assert arrivals.at(99_950) == (99_950, "")
