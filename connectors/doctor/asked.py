@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.kafka.address import Address
 from connectors.kafka.options import KafkaOptions
+from connectors.otlp.posting import Post
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Asked:
         microphones: ``mic:NAME[,channel]`` each.
         topics: where audio is to come from.
         kafka: how brokers are reached.
-        collector: where spans are posted, whole; None where telemetry is off.
+        posts: where telemetry is posted.
+        prometheus: host and port at which metrics are to be served.
     """
 
     models: tuple[AskedModel, ...] = ()
@@ -56,7 +58,8 @@ class Asked:
     topics: tuple[Address, ...] = ()
     kafka: KafkaOptions = field(default_factory=KafkaOptions)
     store: AskedStore | None = None
-    collector: str | None = None
+    posts: tuple[Post, ...] = ()
+    prometheus: tuple[str, int] | None = None
 
     def needs(self, check: str) -> bool:
         """Whether what was asked for cannot be had while a check gets no answer."""

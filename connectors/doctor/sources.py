@@ -8,6 +8,7 @@ from connectors.doctor.asked import Asked
 from connectors.doctor.finding import Finding
 
 _WATCH = "watch:"
+_EMPTY = f"put recordings there, or wait for them: {_WATCH}FOLDER"
 
 
 def check(asked: Asked, patience_s: float) -> Iterator[Finding]:
@@ -23,6 +24,10 @@ def check(asked: Asked, patience_s: float) -> Iterator[Finding]:
         elif not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
             detail = f"'{target}': may not be read by this user"
             yield Finding("sources", "broken", detail, f"chmod -R u+rX '{path}'")
+        elif path.is_dir() and not any(path.iterdir()):
+            waits = target.startswith(_WATCH)
+            detail = f"'{target}': an empty folder"
+            yield Finding("sources", "ok" if waits else "note", detail, None if waits else _EMPTY)
         else:
             kind = "a folder" if path.is_dir() else f"a file of {path.stat().st_size} bytes"
             yield Finding("sources", "ok", f"'{target}': {kind}")

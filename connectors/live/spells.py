@@ -17,7 +17,7 @@ Cause: TypeAlias = tuple[str, str]
 """What became of windows ("gated", ...), and the reason word, "" where there is none."""
 
 ONCE: Cause = ("once", "")
-"""Sounds heard once so far."""
+"""Sounds heard once since anything was found in their stream."""
 _WRONG = ("shed", "dead")
 _ENDED_AFTER = 20
 """Other windows of the stream that end a spell."""

@@ -211,11 +211,13 @@ class Tail:
 def sentence(spell: Spell) -> str:
     """What is not shown, how much of it, and why, as markup."""
     what, reason = spell.cause
-    since = "" if spell.since == spell.latest else f" since {spell.since.strip()}"
+    begun = "" if spell.since == spell.latest else spell.since.strip()
+    since = f" since {begun}" if begun else ""
     where = f" of {spell.streams} streams" if spell.streams > 1 else ""
     if what == "once":
         sounds = "sound" if spell.count == 1 else "sounds"
-        return f"[dim]{spell.count} {sounds}{where} heard once so far{since}[/]"
+        began = f", from {begun}" if begun else ""
+        return f"[dim]{spell.count} {sounds}{where} heard once since the last finding{began}[/]"
     windows = "window" if spell.count == 1 else "windows"
     why = _WHY.get(what, "") if not reason else reason.replace("_", " ")
     colour = "yellow" if spell.wrong else "dim"

@@ -7,6 +7,7 @@ hidden for longer than a write.
 """
 
 import logging
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from types import TracebackType
 from rich.console import Console, ConsoleOptions
 from rich.control import Control
 from rich.live import Live
+from rich.live_render import LiveRender
 from rich.segment import ControlType, Segment
 from rich.text import Text
 
@@ -60,6 +62,7 @@ class LiveView:
         windows: give the verdict on every window a line, too.
         now_ns: wall clock, epoch nanoseconds.
         newlines: how often Enter was pressed since it was asked last.
+        foreground: whether the terminal is ours to draw on.
     """
 
     def __init__(
@@ -69,9 +72,12 @@ class LiveView:
         windows: bool = False,
         now_ns: Callable[[], int] = time.time_ns,
         newlines: Callable[[], int] = typed.newlines,
+        foreground: Callable[[], bool] = typed.foreground,
     ) -> None:
         self._console = console
         self._newlines = newlines
+        self._foreground = foreground
+        self._resumed = threading.Event()
         glyphs = glyphs_of(console.encoding)
         self._tail = Tail(Moments(now_ns), glyphs, windows=windows)
         self._frame = _Frame(self._heard, glyphs)
@@ -99,6 +105,7 @@ class LiveView:
 
     def __enter__(self) -> "LiveView":
         self._opened.enter_context(aside(self._put))
+        self._opened.enter_context(typed.noticing(signal.SIGCONT, self._resumed))
         self._thread.start()
         return self
 
@@ -184,7 +191,11 @@ class LiveView:
                 latest = list(self._tail.lines)
                 done = self._closed
                 self._changed.notify_all()
-            self._try(partial(self._draw, lines, latest))
+            if not (self._foreground() or done):
+                self._resumed.set()
+                self._keep(lines)
+            else:
+                self._try(partial(self._draw, lines, latest))
         self._frame.over = True
         self._try(self._live.stop)
 
@@ -203,7 +214,15 @@ class LiveView:
         self._live.start()
         self._console.show_cursor(True)  # so that it is seen even after kill -9
 
+    def _keep(self, lines: list[Text]) -> None:
+        """The terminal is somebody else's: what would be said waits, the latest of it."""
+        with self._changed:
+            self._waiting = [*lines, *self._waiting][-MOST_LINES // 2 :]
+
     def _draw(self, lines: list[Text], latest: list[Text]) -> None:
+        if self._resumed.is_set():  # a shell wrote below the frame: it is drawn anew, further down
+            self._resumed.clear()
+            self._live._live_render = LiveRender(self._frame)
         width, height = self._frame.size = self._console.size
         with self._console:  # all of it in one write
             if self._frame.width > width:

@@ -5,7 +5,8 @@ sets the SDK up by it and gives back what ends it. Nothing of the SDK is loaded 
 asked for.
 """
 
-from connectors.otlp.plan import Plan, TelemetryError, plan_of, spans_go_to
+from connectors.otlp.plan import Plan, TelemetryError, plan_of
+from connectors.otlp.posting import Post, posts
 from connectors.otlp.running import Running, start
 
-__all__ = ["Plan", "Running", "TelemetryError", "plan_of", "spans_go_to", "start"]
+__all__ = ["Plan", "Post", "Running", "TelemetryError", "plan_of", "posts", "start"]

@@ -16,11 +16,10 @@ from typing import Final, Literal, TypeAlias
 Exporter: TypeAlias = Literal["auto", "off", "console", "otlp"]
 Signal: TypeAlias = Literal["TRACES", "METRICS"]
 
-_SIGNALS: Final[tuple[Signal, ...]] = ("TRACES", "METRICS")
+SIGNALS: Final[tuple[Signal, ...]] = ("TRACES", "METRICS")
 DEFAULT_RATIO: Final = 0.05
 DEFAULT_INTERVAL_MS: Final = 15_000
 DEFAULT_PROMETHEUS: Final = ("localhost", 9464)
-_DEFAULT_COLLECTOR: Final = "http://localhost:4318"
 _HTTP: Final = ("http://", "https://")
 _EXPECTED_ADDRESS: Final = "expected the address of a collector, such as http://localhost:4318"
 _KNOWN: Final = ("otlp", "console", "none")
@@ -92,7 +91,7 @@ def plan_of(
     said = {name: value.strip() for name, value in environ.items() if value.strip()}
     if exporter == "off" or said.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return Plan()
-    traces, metrics = (_exporters(signal, exporter, endpoint, said) for signal in _SIGNALS)
+    traces, metrics = (_exporters(signal, exporter, endpoint, said) for signal in SIGNALS)
     fetched = _address(prometheus, "telemetry.prometheus") if prometheus else None
     if fetched is None and "prometheus" in metrics:
         fetched = _prometheus(said)
@@ -108,17 +107,6 @@ def plan_of(
         compressed=not any(name.endswith("_COMPRESSION") for name in said if _is_otlp(name)),
         interval_ms=_interval_ms(said),
     )
-
-
-def spans_go_to(plan: Plan, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The whole address that spans are posted to, as the SDK reads it; None where none are."""
-    if "otlp" not in plan.traces:
-        return None
-    if plan.endpoints is not None:
-        return plan.endpoints["TRACES"]
-    whole = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    base = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or _DEFAULT_COLLECTOR
-    return whole or f"{base.rstrip('/')}/v1/traces"
 
 
 def _exporters(
@@ -140,13 +128,13 @@ def _exporters(
 
 
 def _check_protocol(said: Mapping[str, str]) -> None:
-    for name in ("", *(f"{signal}_" for signal in _SIGNALS)):
+    for name in ("", *(f"{signal}_" for signal in SIGNALS)):
         variable = f"OTEL_EXPORTER_OTLP_{name}ENDPOINT"
         if variable in said and not said[variable].startswith(_HTTP):
             raise TelemetryError(f"{variable}={said[variable]}: {_EXPECTED_ADDRESS}")
     for name in (
         "OTEL_EXPORTER_OTLP_PROTOCOL",
-        *(f"OTEL_EXPORTER_OTLP_{s}_PROTOCOL" for s in _SIGNALS),
+        *(f"OTEL_EXPORTER_OTLP_{s}_PROTOCOL" for s in SIGNALS),
     ):
         if said.get(name, "http/protobuf") != "http/protobuf":
             raise TelemetryError(
@@ -196,7 +184,7 @@ def _service(said: Mapping[str, str]) -> str:
 def _endpoints(base: str) -> dict[Signal, str]:
     if not base.startswith(_HTTP):
         raise TelemetryError(f"telemetry.endpoint = {base!r}: {_EXPECTED_ADDRESS}")
-    return {signal: f"{base.rstrip('/')}/v1/{signal.lower()}" for signal in _SIGNALS}
+    return {signal: f"{base.rstrip('/')}/v1/{signal.lower()}" for signal in SIGNALS}
 
 
 def _prometheus(said: Mapping[str, str]) -> tuple[str, int]:

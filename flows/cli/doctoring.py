@@ -22,7 +22,7 @@ from connectors.doctor.asked import Asked, AskedModel, AskedStore
 from connectors.doctor.finding import Finding, Status
 from connectors.kafka import address
 from connectors.kafka.options import KafkaOptions
-from connectors.otlp import plan_of, spans_go_to
+from connectors.otlp import plan_of, posts
 from flows.cli.options import SOURCES_HELP, ConfigOption, JsonOption, StoreOption, settings_of
 from flows.sections import ModelSettings
 from flows.settings import Settings
@@ -76,6 +76,7 @@ def asked_of(settings: Settings, sources: list[str]) -> Asked:
     """
     targets = list(_targets(sources))
     topics = tuple(address.parse(target) for scheme, target in targets if scheme == address.SCHEME)
+    plan = plan_of(**settings.telemetry.model_dump())
     return Asked(
         models=tuple(_models(settings)),
         paths=tuple(target for scheme, target in targets if scheme in ("file", "watch")),
@@ -88,7 +89,8 @@ def asked_of(settings: Settings, sources: list[str]) -> Asked:
             token=settings.store.secret,
             spool_mb=settings.store.spool_mb,
         ),
-        collector=spans_go_to(plan_of(**settings.telemetry.model_dump())),
+        posts=posts(plan),
+        prometheus=plan.prometheus,
     )
 
 
@@ -129,13 +131,19 @@ def _tell(findings: Iterable[Finding], *, as_json: bool) -> Counter[Status]:
         if as_json:
             typer.echo(json.dumps(finding.as_event(), ensure_ascii=False))
         else:
-            console.print(_row(finding))
+            console.print(_row(finding) if console.is_terminal else _line(finding), soft_wrap=True)
     ok, notes, broken = (counts[status] for status in ("ok", "note", "broken"))
     if as_json:
         typer.echo(json.dumps({"event": "doctor", "ok": ok, "notes": notes, "broken": broken}))
     else:
         console.print(f"{ok} ok, {notes} note{'s' * (notes != 1)}, {broken} broken")
     return counts
+
+
+def _line(finding: Finding) -> Text:
+    """A finding for a pipe or a file: one line, not folded."""
+    remedy = "" if finding.remedy is None else f" -> {finding.remedy}"
+    return Text(f"{_SHOWN[finding.status]:6} {finding.check:9} {finding.detail}{remedy}")
 
 
 def _row(finding: Finding) -> Table:

@@ -101,6 +101,7 @@ def test_a_pod_has_no_more_rights_than_it_needs() -> None:
     assert not own["allowPrivilegeEscalation"]
     assert own["capabilities"] == {"drop": ["ALL"]}
     assert not pod()["automountServiceAccountToken"]
+    assert not pod()["enableServiceLinks"]  # GRYM_* variables of Services would be refused
 
 
 def test_a_pod_asks_for_what_it_uses_and_ends_in_its_own_time(

@@ -78,6 +78,8 @@ def test_a_person_sees_lines_that_fit_the_terminal(
     grym: Grym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal,
+    monkeypatch.setenv("TERM", "dumb")  # though without colours
     (tmp_path / "file").touch()
     ran = grym("doctor", "--store", tmp_path / "file" / "x.db", tmp_path / "none.wav")
     assert ran.status == 1
@@ -90,6 +92,14 @@ def test_a_person_sees_lines_that_fit_the_terminal(
     assert lines[-1].endswith("2 broken")
 
 
+def test_in_a_pipe_a_finding_is_a_line(grym: Grym, tmp_path: Path) -> None:
+    ran = grym("doctor", "--store", tmp_path / "a.db", tmp_path / "none.wav")
+    lines = ran.out.splitlines()
+    assert {line[:6].strip() for line in lines[:-1]} <= {"OK", "note", "BROKEN"}
+    (sources,) = [line for line in lines if line.startswith("BROKEN sources")]
+    assert sources.endswith("-> name another")
+
+
 def test_whatever_does_not_answer_is_broken_and_the_rest_is_told(
     grym: Grym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,9 +109,9 @@ def test_whatever_does_not_answer_is_broken_and_the_rest_is_told(
     assert ran.status == 1
     found = broken(ran)
     assert set(found) == {"kafka", "store", "collector"}
-    assert f"http://{gone}/v1/traces: Connection refused" in str(found["collector"]["detail"])
+    assert f"http://{gone}/v1/metrics: Connection refused" in str(found["collector"]["detail"])
     assert all(event["remedy"] for event in found.values())
-    assert ran.summary["broken"] == 3
+    assert ran.summary["broken"] == 4  # the collector for spans and for metrics
     assert left_in(tmp_path) == []
 
 
@@ -175,9 +185,10 @@ def test_what_settings_and_sources_say_is_what_is_asked(
     assert not asked.kafka.dead_letters
     assert asked.store is not None
     assert asked.store.shown == "http://***@hub:19530"
-    assert asked.collector is None
+    assert asked.posts == ()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://hub:4318/own")
-    assert doctoring.asked_of(load(config), []).collector == "http://hub:4318/own"
+    (post,) = doctoring.asked_of(load(config), []).posts
+    assert post.url == "http://hub:4318/own"
 
 
 def without(packages: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -6,12 +6,15 @@ import pytest
 from connectors.doctor.asked import Asked
 from connectors.doctor.collector import check
 from connectors.doctor.finding import Finding
+from connectors.otlp import Post
 
 PATIENCE_S = 60.0
+HEADERS = (("authorization", "Bearer hunter2"),)
 
 
 def found(endpoint: str | None, patience_s: float = PATIENCE_S) -> Finding:
-    (finding,) = check(Asked(collector=endpoint), patience_s)
+    posts = () if endpoint is None else (Post(endpoint, HEADERS),)
+    (finding,) = check(Asked(posts=posts), patience_s)
     return finding
 
 
@@ -23,15 +26,19 @@ def test_off_is_no_defect_and_says_how_to_switch_it_on() -> None:
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
-    [(200, "ok"), (400, "ok"), (401, "ok"), (415, "ok"), (404, "broken"), (503, "broken")],
+    [
+        *((200, "ok"), (202, "ok"), (400, "note"), (415, "note")),
+        *((301, "broken"), (401, "broken"), (404, "broken"), (405, "broken"), (503, "broken")),
+    ],
 )
-def test_whoever_knows_the_path_and_is_well_is_there(
+def test_whoever_takes_it_is_there(
     collector: Callable[[int], Any], status: int, verdict: str
 ) -> None:
     server = collector(status)
     finding = found(f"http://{server.address}/v1/traces")
     assert finding.status == verdict
     assert finding.detail.startswith(f"http://{server.address}/v1/traces answers {status}")
+    assert ("OTEL_EXPORTER_OTLP_HEADERS" in str(finding.remedy)) == (status == 401)
     assert server.asked == [("/v1/traces", "application/x-protobuf", b"")]
 
 
@@ -68,3 +75,19 @@ def test_no_secret_of_the_address_is_shown(nobody: str) -> None:
     finding = found(f"http://hub:hunter2@{nobody}/v1/traces?key=hunter3")
     assert finding.status == "broken"
     assert "hunter" not in finding.detail
+
+
+def test_where_metrics_are_to_be_served_has_to_be_free(nobody: str, black_hole: str) -> None:
+    host, _, port = nobody.rpartition(":")
+    (free,) = check(Asked(prometheus=(host, int(port))), PATIENCE_S)
+    assert (free.status, free.detail) == ("ok", f"metrics can be served at {nobody}")
+    host, _, port = black_hole.rpartition(":")
+    (taken,) = check(Asked(prometheus=(host, int(port))), PATIENCE_S)
+    assert taken.status == "broken"
+    assert "in use" in taken.detail
+
+
+def test_each_address_is_told_apart(collector: Callable[[int], Any], nobody: str) -> None:
+    server = collector(200)
+    asked = Asked(posts=(Post(f"http://{server.address}/v1/traces"), Post(f"http://{nobody}/m")))
+    assert [finding.status for finding in check(asked, PATIENCE_S)] == ["ok", "broken"]

@@ -39,7 +39,7 @@ def test_everything_of_a_run_is_there_at_80_columns(given: Given) -> None:
         "12:04:02  roof  4 windows dead since 12:04:01: queue full",
         "12:04:02  137 windows of 3 streams gated since 12:03:01: nothing stands out …",
         "12:04:02  yard  12 windows silent since 12:03:01: hardly any signal",
-        "12:04:01  roof  6 sounds heard once so far",
+        "12:04:01  roof  6 sounds heard once since the last finding",
         "─" * 77,
         " roof  lagging    ███▉      -31 dB  lag 3.1 s",
         " aisfx closed   queue 0   batch 0 of 8",

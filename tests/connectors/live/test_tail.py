@@ -133,7 +133,7 @@ def test_why_windows_died_and_sounds_that_came_once_are_among_what_is_heard(tail
     heard = tail.heard()
     said = [sentence(each) for each in heard.spells]
     assert "1 window dead: queue full" in said[0]
-    assert "1 sound heard once so far" in said[1]
+    assert "1 sound heard once since the last finding" in said[1]
     assert heard.reasons == {"dead": "queue_full"}
     told(tail, pattern("pa", 2), occurrence("pa", 3.0))
     assert [each.cause[0] for each in tail.heard().spells] == ["dead"]

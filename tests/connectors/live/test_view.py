@@ -141,6 +141,34 @@ def test_a_frame_that_the_terminal_wrapped_is_not_left_behind(
         assert sum("number 0007" in line for line in terminal.screen.display) == 1
 
 
+def test_while_the_terminal_is_a_shells_it_is_left_alone_and_nothing_of_it_erased_later(
+    terminal: Terminal, given: Given
+) -> None:
+    ours, looks = threading.Event(), threading.Semaphore(0)
+    ours.set()
+
+    def foreground() -> bool:
+        is_ours = ours.is_set()
+        looks.release()
+        return is_ours
+
+    with LiveView(terminal.console, now_ns=lambda: NOON_NS, foreground=foreground) as view:
+        view.watch(figures(given, 1))
+        terminal.drawn(3)
+        ours.clear()
+        while looks.acquire(blocking=False):
+            pass
+        assert all(looks.acquire(timeout=PATIENCE_S) for _ in range(2))  # it has seen that
+        terminal.resize(80, 24, "\r\nwhat the shell wrote\r\n")
+        view(state(3))
+        assert all(looks.acquire(timeout=PATIENCE_S) for _ in range(2))
+        assert not any("number 0003" in line for line in terminal.lines)
+        ours.set()
+        terminal.drawn(2)
+        assert any("what the shell wrote" in line for line in terminal.lines)
+        assert any("number 0003" in line for line in terminal.lines)
+
+
 def test_enter_on_the_terminal_leaves_nothing_of_the_frame_behind(
     terminal: Terminal, given: Given
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connectors.otlp.plan import DEFAULT_RATIO, Plan, TelemetryError, plan_of, spans_go_to
+from connectors.otlp.plan import DEFAULT_RATIO, Plan, TelemetryError, plan_of
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
@@ -114,23 +114,6 @@ def test_what_cannot_be_meant_is_refused_with_what_is_expected(
     with pytest.raises(TelemetryError, match=line) as refused:
         plan(said)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("said", "asked", "where"),
-    [
-        ({}, {}, None),
-        (ENDPOINT, {}, "http://collector:4318/v1/traces"),
-        (ENDPOINT, {"endpoint": "http://own:1/"}, "http://own:1/v1/traces"),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://j/x"}, {}, "http://j/x"),
-        ({}, {"exporter": "otlp"}, "http://localhost:4318/v1/traces"),
-        (ENDPOINT, {"exporter": "console"}, None),
-    ],
-)
-def test_where_spans_are_posted_can_be_told(
-    said: dict[str, str], asked: dict[str, str], where: str | None
-) -> None:
-    assert spans_go_to(plan(said, **asked), said) == where
 
 
 @pytest.mark.parametrize(
