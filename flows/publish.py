@@ -23,11 +23,12 @@ from connectors.kafka.address import Address
 from connectors.kafka.address import parse as parse_address
 from connectors.kafka.outbox import Destination
 from connectors.kafka.publisher import Publisher
+from connectors.logs import View
 from connectors.sources import SourceSpec, open_source, parse_all
 from flows.errors import UsageError
 from flows.feeder import Feeder
 from flows.inputs import kafka_options, options_of
-from flows.pump import Publishing, Pump, View
+from flows.pump import Publishing, Pump
 from flows.settings import Settings
 from flows.signals import stopping
 from operators.records import Failure, SourceState

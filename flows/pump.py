@@ -9,10 +9,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from connectors.events import Event
 from connectors.kafka.publisher import Publisher
+from connectors.logs import View
 from flows.errors import GrymError
 from flows.feeder import Feeder, Sent
 from operators.records import Failure, SourceState
@@ -22,18 +21,6 @@ DRAIN_S = 30.0
 STOP_S = 5.0
 """Likewise after a signal, for sending what was read, too."""
 NAP_S = 0.05
-
-
-class View(Protocol):
-    """Who watches."""
-
-    def __call__(self, item: object) -> None:
-        """Take a record."""
-        ...
-
-    def event(self, event: Event) -> None:
-        """Take an event that is no record."""
-        ...
 
 
 @dataclass(slots=True)

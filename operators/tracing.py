@@ -98,20 +98,17 @@ def stage(
     *,
     traceparents: Iterable[str] = (),
     attributes: Attributes | None = None,
-    kind: SpanKind = SpanKind.INTERNAL,
 ) -> AbstractContextManager[Span]:
     """A live root span around a piece of work; current, so that logs attach to it.
 
     An exception that passes through is recorded on it, with its class, and goes on.
     """
-    return _stage(name, traceparents, attributes, kind) if active() else _OFF
+    return _stage(name, traceparents, attributes) if active() else _OFF
 
 
 @contextmanager
-def _stage(
-    name: str, traceparents: Iterable[str], attributes: Attributes | None, kind: SpanKind
-) -> Iterator[Span]:
-    span = live_span(name, traceparents=traceparents, attributes=attributes, kind=kind)
+def _stage(name: str, traceparents: Iterable[str], attributes: Attributes | None) -> Iterator[Span]:
+    span = live_span(name, traceparents=traceparents, attributes=attributes)
     with trace.use_span(span, end_on_exit=True):
         try:
             yield span
@@ -174,7 +171,6 @@ def span_at(
     linked: Iterable[str] = (),
     attributes: Attributes | None = None,
     error_type: str = "",
-    kind: SpanKind = SpanKind.INTERNAL,
 ) -> str:
     """Write a span whose times are already known.
 
@@ -186,7 +182,6 @@ def span_at(
         linked: headers of sampled spans to link to.
         attributes: what to note on it.
         error_type: marks it as failed.
-        kind: of the span.
 
     Returns:
         Its header (not flagged as sampled where a sampler dropped it); "" without an SDK.
@@ -199,7 +194,6 @@ def span_at(
     span = trace.get_tracer(SCOPE).start_span(
         name,
         context=context_of(parent),
-        kind=kind,
         links=links(linked),
         attributes=noted,
         start_time=start_ns,

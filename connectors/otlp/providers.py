@@ -17,6 +17,7 @@ from opentelemetry.sdk.metrics.export import (
     ConsoleMetricExporter,
     MetricExporter,
     MetricReader,
+    MetricsData,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
@@ -108,9 +109,7 @@ def _metrics(plan: Plan, out: TextIO) -> list[Shutdown]:
 
 def _metric_exporters(plan: Plan, out: TextIO) -> Iterator[MetricExporter]:
     if "console" in plan.metrics:
-        yield ConsoleMetricExporter(
-            out=out, formatter=lambda data: f"{data.to_json(indent=None)}\n"
-        )
+        yield ConsoleMetricExporter(out=out, formatter=_line)
     if "otlp" in plan.metrics:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
             OTLPMetricExporter,
@@ -148,5 +147,5 @@ def _prometheus(host: str, port: int) -> tuple[MetricReader, Shutdown]:
     return reader, end
 
 
-def _line(span: ReadableSpan) -> str:
-    return f"{span.to_json(indent=None)}\n"
+def _line(said: ReadableSpan | MetricsData) -> str:
+    return f"{said.to_json(indent=None)}\n"

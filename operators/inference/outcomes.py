@@ -96,21 +96,22 @@ def refused(waiting: Waiting, model: str, reason: str, now_ns: int) -> None:
     """
     if waiting.entry.rung:
         return
-    window = waiting.window
-    if tracing.is_sampled(window.traceparent):
-        since_ns = waiting.entry.since_ns
-        tracing.span_at(model, since_ns, now_ns, parent=window.traceparent, error_type=reason)
-    else:
-        tracing.promote(window, reason)
+    if not _without_model(waiting, model, reason, now_ns):
+        tracing.promote(waiting.window, reason)
 
 
 def shed(waiting: Waiting, model: str, now_ns: int) -> None:
     """Say in the trace of a sampled window that it was shed; the others are only counted."""
-    window = waiting.window
-    if tracing.is_sampled(window.traceparent):
-        since_ns = waiting.entry.since_ns
-        parent = window.traceparent
-        tracing.span_at(model, since_ns, now_ns, parent=parent, error_type="queue_full")
+    _without_model(waiting, model, "queue_full", now_ns)
+
+
+def _without_model(waiting: Waiting, model: str, reason: str, now_ns: int) -> bool:
+    """End the trace of a window that was never called with; whether it is sampled."""
+    parent = waiting.window.traceparent
+    if not tracing.is_sampled(parent):
+        return False
+    tracing.span_at(model, waiting.entry.since_ns, now_ns, parent=parent, error_type=reason)
+    return True
 
 
 def report(call: Call, answer: Rows | Diagnosis, model: str, heir: str) -> Failure | None:

@@ -5,7 +5,7 @@ from opentelemetry import trace
 from opentelemetry.metrics import _internal as meters
 from opentelemetry.util._once import Once
 
-from operators import tracing
+from operators import metering, tracing
 from operators.sampling import Sampling
 
 
@@ -17,3 +17,4 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meters, "_METER_PROVIDER", None)
     monkeypatch.setattr(meters, "_METER_PROVIDER_SET_ONCE", Once())
     monkeypatch.setattr(tracing, "_sampling", Sampling())
+    monkeypatch.setattr(metering, "_readings", {})
