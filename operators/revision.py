@@ -1,0 +1,40 @@
+"""What was said of an event is corrected: the record that tells so.
+
+A correction never changes the meaning of an id. It takes one occurrence back, adds one that was
+missed, or says that an event belongs to another pattern than was said at the time.
+
+Invariant: whoever applies the revisions of a stream in order to its occurrences holds what the
+detector holds: ``pattern_from`` names an occurrence that is gone, and an occurrence that is added
+is told as an ``Occurrence`` of its own just before.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+RevisionReason: TypeAlias = Literal["merge", "split", "hindsight"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One event is seen differently now.
+
+    Attributes:
+        start_s, start_ns: of the occurrence that is gone; of the new one where none is.
+        pattern_from: pattern of the occurrence that is gone; "" = one was added.
+        pattern: pattern that the event belongs to now; "" = it was withdrawn.
+        emitted_s: stream position of the decision.
+    """
+
+    stream: str
+    start_s: float
+    start_ns: int
+    pattern_from: str
+    pattern: str
+    reason: RevisionReason
+    emitted_s: float
+    traceparent: str = ""
+
+    @property
+    def gone(self) -> str:
+        """Key of the occurrence that is gone; "" where none is."""
+        return f"{self.stream}|{self.start_ns}|{self.pattern_from}" if self.pattern_from else ""
