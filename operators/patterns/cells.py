@@ -10,13 +10,8 @@ Invariant: pure functions of their arguments; no cell outside the given mask has
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.patterns.kernels import AGREE_DB, DISAGREE_DB, mode_of
 from operators.records import Floats
-
-BIN_DB = 2.0
-BINS = 128
-LOWEST_DB = -128.0
-AGREE_DB = 2.0
-DISAGREE_DB = 9.0
 
 
 def mode_gain(difference: Floats, weight: Floats) -> Floats:
@@ -29,19 +24,8 @@ def mode_gain(difference: Floats, weight: Floats) -> Floats:
     Returns:
         (n,) dB: the fullest of smoothed 2 dB bins, refined by the mean within 3 dB of it.
     """
-    n = len(difference)
-    bins = np.clip((difference - LOWEST_DB) / BIN_DB, 0, BINS - 1).astype(np.intp)
-    flat = bins + (np.arange(n) * BINS)[:, None]
-    filled = np.bincount(flat.ravel(), weights=weight.ravel(), minlength=n * BINS)
-    counts: NDArray[np.float64] = filled.astype(np.float64).reshape(n, BINS)
-    smooth = counts.copy()
-    smooth[:, 1:] += 0.5 * counts[:, :-1]
-    smooth[:, :-1] += 0.5 * counts[:, 1:]
-    centre = (LOWEST_DB + (smooth.argmax(axis=1) + 0.5) * BIN_DB).astype(np.float32)
-    near = weight * (np.abs(difference - centre[:, None]) <= 3.0)
-    total = near.sum(axis=1)
-    refined = (near * difference).sum(axis=1) / np.maximum(total, 1e-6)
-    return np.asarray(np.where(total > 0, refined, centre), dtype=np.float32)
+    pairs = zip(difference, weight, strict=True)
+    return np.array([mode_of(d, np.asarray(w, np.float64)) for d, w in pairs], dtype=np.float32)
 
 
 def agreement(difference: Floats) -> Floats:

@@ -16,7 +16,7 @@ class Bounds:
     template_frames_total: int = 10_000
     reservoir: int = 160
     reservoir_frames_total: int = 8_000
-    archive_frames: int = 12_000
+    archive_frames: int = 40_000
     exemplars: int = 6
     exemplar_frames_total: int = 10_000
     ring_frames: int = 420
@@ -50,6 +50,8 @@ class DetectorConfig:
         propose_onset, propose_free: masked cosine needed at an onset, and away from one.
         coarse: similarity below which a candidate is not looked at cell by cell.
         birth: mean cell similarity at which two unexplained events found a pattern.
+        hindsight_s: how often (stream time) the last minutes are looked at again; 0 = never.
+        horizon_s: how far back that look reaches.
         confirm_count, confirm_score: occurrences and mean acceptance of a confirmed pattern.
     """
 
@@ -70,3 +72,5 @@ class DetectorConfig:
     merge_at_birth: float = 0.72
     confirm_count: int = 3
     confirm_score: float = 0.8
+    hindsight_s: float = 120.0
+    horizon_s: float = 1_800.0

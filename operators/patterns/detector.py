@@ -16,6 +16,8 @@ from operators.patterns.archive import span_of
 from operators.patterns.canvas import Canvas, View, from_region, joined
 from operators.patterns.config import DetectorConfig
 from operators.patterns.founding import Founding
+from operators.patterns.hindsight.consolidate import Hindsight
+from operators.patterns.hindsight.told import entry_of
 from operators.patterns.kin import Kin
 from operators.patterns.learning import Learning
 from operators.patterns.matching import matches
@@ -23,10 +25,21 @@ from operators.patterns.memory import Memory, Moment
 from operators.patterns.refit import BEFORE_FRAMES
 from operators.patterns.residue import APART_FRAMES, explained_cells, residual_onsets
 from operators.patterns.template import PRINT_FRAMES, Template
-from operators.records import HOP_SAMPLES, Novel, Occurrence, Pattern, Region, StreamEnd
+from operators.records import (
+    FRAME_S,
+    HOP_SAMPLES,
+    Novel,
+    Occurrence,
+    Pattern,
+    Region,
+    StreamEnd,
+)
+from operators.revision import Revision
 
-Found: TypeAlias = Occurrence | Pattern | Novel
-SNAPSHOT_VERSION = 1
+Found: TypeAlias = Occurrence | Pattern | Novel | Revision
+SNAPSHOT_VERSION = 2
+_LATE = 1.5
+"""Where it never falls silent, hindsight waits this many intervals for it."""
 
 
 class Detector:
@@ -38,6 +51,7 @@ class Detector:
         self._memory = Memory(self.config)
         self._canvas: Canvas | None = None
         self._archived = -1
+        self._looked = 0
 
     @property
     def templates(self) -> list[Template]:
@@ -59,6 +73,8 @@ class Detector:
             return []
         moment = Moment(self.stream, fresh.end, region.traceparent)
         found: list[Found] = []
+        if self._look_due(fresh.start):
+            found += self.consolidate(moment)
         canvas = self._canvas
         if canvas is not None and canvas.continued_by(region):
             fresh = joined(canvas, fresh, rows_max)
@@ -73,10 +89,27 @@ class Detector:
         """Decide what was still waiting for the rest of a sound."""
         canvas = self._canvas
         self._canvas = None
-        if canvas is None or not canvas.open:
-            return []
-        canvas.open = False
-        return self._decide(canvas, Moment(self.stream, max(canvas.end, end.index // HOP_SAMPLES)))
+        moment = Moment(self.stream, end.index // HOP_SAMPLES)
+        found: list[Found] = []
+        if canvas is not None and canvas.open:
+            canvas.open = False
+            moment = Moment(self.stream, max(canvas.end, end.index // HOP_SAMPLES))
+            found += self._decide(canvas, moment)
+        return found + (self.consolidate(moment) if self.config.hindsight_s else [])
+
+    def consolidate(self, moment: Moment) -> list[Found]:
+        """Look at the last minutes again and correct what was said of them."""
+        self._looked = self._archived
+        since = self._archived - round(self.config.horizon_s / FRAME_S)
+        first = next((s.start for s in self._memory.archive.spans if s.start >= since), None)
+        return [] if first is None else Hindsight(self._memory, moment, first).run()
+
+    def _look_due(self, frame: int) -> bool:
+        """Whether a look back is due before what begins at a frame is heard."""
+        every = self.config.hindsight_s / FRAME_S
+        if not every or frame - self._looked < every or self._archived <= self._looked:
+            return False
+        return self._canvas is None or frame - self._looked > _LATE * every
 
     def snapshot(self) -> dict[str, Any]:
         """Plain, versioned state: what ``restore`` goes on from exactly."""
@@ -84,6 +117,7 @@ class Detector:
             "version": SNAPSHOT_VERSION,
             "stream": self.stream,
             "archived": self._archived,
+            "looked": self._looked,
             "memory": self._memory.snapshot(),
             "canvas": None if self._canvas is None else self._canvas.snapshot(),
         }
@@ -103,6 +137,7 @@ class Detector:
         detector = cls(str(state["stream"]), config)
         detector._memory = Memory.restore(state["memory"], detector.config)
         detector._archived = int(state["archived"])
+        detector._looked = int(state["looked"])
         if state["canvas"] is not None:
             detector._canvas = Canvas.restore(state["canvas"])
         return detector
@@ -131,7 +166,16 @@ class Detector:
         found += kin.settle(heard)
         found += kin.compare(_better(memory.bank.templates, before))
         canvas.due = limit
+        self._note(found)
         return found
+
+    def _note(self, found: list[Found]) -> None:
+        """Keep in mind what was told, so that it can be corrected."""
+        for item in found:
+            if isinstance(item, Occurrence):
+                self._memory.told.add(entry_of(item))
+            elif isinstance(item, Pattern) and item.status == "merged":
+                self._memory.told.merged(item.pattern, item.into)
 
     def _remember(self, canvas: Canvas, limit: int) -> None:
         """Put what was decided into the archive."""

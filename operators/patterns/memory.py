@@ -9,6 +9,7 @@ from typing import Any
 from operators.patterns.archive import Archive
 from operators.patterns.bank import Bank
 from operators.patterns.config import DetectorConfig
+from operators.patterns.hindsight.told import Told
 from operators.patterns.reservoir import Reservoir
 from operators.patterns.rivals import Rivals
 from operators.patterns.template import Template
@@ -16,13 +17,14 @@ from operators.patterns.template import Template
 
 @dataclass(slots=True)
 class Memory:
-    """Known sounds, sounds heard once, who rivals whom, and the last minutes."""
+    """Known sounds, sounds heard once, who rivals whom, the last minutes, what was said of them."""
 
     config: DetectorConfig
     bank: Bank = field(init=False)
     reservoir: Reservoir = field(init=False)
     rivals: Rivals = field(init=False)
     archive: Archive = field(init=False)
+    told: Told = field(default_factory=Told)
 
     def __post_init__(self) -> None:
         bounds = self.config.bounds
@@ -40,6 +42,7 @@ class Memory:
             "reservoir": self.reservoir.snapshot(),
             "rivals": self.rivals.snapshot(),
             "archive": self.archive.snapshot(),
+            "told": self.told.snapshot(),
         }
 
     @classmethod
@@ -53,6 +56,7 @@ class Memory:
         memory.reservoir = Reservoir.restore(state["reservoir"], bounds, config.lead)
         memory.rivals = Rivals.restore(state["rivals"], bounds.pairs)
         memory.archive = Archive.restore(state["archive"], bounds.archive_frames)
+        memory.told = Told.restore(state["told"])
         return memory
 
 

@@ -133,7 +133,7 @@ def plan(seed: int, duration_s: float, preset: Preset, extents: Mapping[str, flo
         message = f"seed {seed}: no free plan of {duration_s:g} s found; take another seed"
         raise ValueError(message)
     ordered = sorted((start, role) for role, onsets in starts.items() for start in onsets)
-    events = (PlannedEvent(role, start, _variation(rng, preset)) for start, role in ordered)
+    events = (PlannedEvent(role, start, variation(rng, preset)) for start, role in ordered)
     return Plan(duration_s, spacing, tuple(events))
 
 
@@ -231,7 +231,7 @@ def _beat(rng: np.random.Generator, latest_s: float, period_s: float) -> list[fl
     return [float(beat) for beat in kept + jitter]
 
 
-def _variation(rng: np.random.Generator, preset: Preset) -> Variation:
+def variation(rng: np.random.Generator, preset: Preset) -> Variation:
     tempo = 1 + float(rng.uniform(-preset.tempo_range, preset.tempo_range))
     return Variation(
         gain_db=float(rng.uniform(*preset.gain_db)),

@@ -115,11 +115,11 @@ def _synthesise(seed: int, number: int, role: str, kind: str) -> Sound:
     high = min(high, 0.8) if role in ("E", "H") else high
     duration_s = _log_uniform(rng, low, high)
     pitch_hz = _log_uniform(rng, *recipe.pitch_hz)
-    samples, extent_s = _trimmed(recipe.make(rng, duration_s, pitch_hz))
+    samples, extent_s = trimmed(recipe.make(rng, duration_s, pitch_hz))
     while extent_s < (low if role in LONG_ROLES else SHORTEST_S):
         # It died away too soon: the same kind again, longer.
         duration_s *= 1.15
-        samples, extent_s = _trimmed(recipe.make(rng, duration_s, pitch_hz))
+        samples, extent_s = trimmed(recipe.make(rng, duration_s, pitch_hz))
     name = role if role.startswith("once") else f"{role}-{kind}"
     return Sound(name, role, kind, samples, extent_s)
 
@@ -128,7 +128,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _trimmed(signal: Signal) -> tuple[Floats, float]:
+def trimmed(signal: Signal) -> tuple[Floats, float]:
     """Cuts what is inaudible before the start, softens the cut edges, measures the extent."""
     blocks = -(-len(signal) // _BLOCK)
     padded = np.pad(signal, (0, blocks * _BLOCK - len(signal)))

@@ -1,0 +1,215 @@
+"""Looks at the last half hour again and says what is to be corrected.
+
+Every stretch is decided again with the templates of today; templates are rebuilt from all their
+occurrences; what turns out to be a piece of a longer sound goes; and everything is decided once
+more. What then differs from what was told is told: as occurrences and revisions.
+
+Invariants: what was told before the horizon is settled and never touched; after a pass exactly
+what was seen stands.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from operators.patterns import announce
+from operators.patterns.canvas import NOTHING
+from operators.patterns.hindsight import renew
+from operators.patterns.hindsight.decide import Seen, decide, stretches
+from operators.patterns.hindsight.told import Entry, entry_of
+from operators.patterns.kin import Kin
+from operators.patterns.memory import Memory, Moment
+from operators.patterns.rivals import Rivals
+from operators.patterns.template import Template
+from operators.records import FRAME_S, HOP_SAMPLES, Occurrence, Pattern
+from operators.revision import Revision
+
+Found: TypeAlias = Occurrence | Pattern | Revision
+SAME_FRAMES = 2
+"""An onset that moved by no more than this is not told again."""
+MOVED_FRAMES = 8
+NEAR_DB = 6.0
+
+
+@dataclass(slots=True)
+class Hindsight:
+    """One pass over what is remembered from an absolute frame on."""
+
+    memory: Memory
+    moment: Moment
+    since: int
+    _before: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+    def run(self) -> list[Found]:
+        """Correct what was told; templates, counts and the archive follow."""
+        memory = self.memory
+        found: list[Found] = []
+        templates = memory.bank.templates
+        if not templates:
+            return []
+        self._before = {t.number: (t.count, t.status) for t in templates}
+        seen = renew.by_number(self._decide())
+        renew.note(templates, seen)
+        changed = [
+            t
+            for t in templates
+            if renew.renewed(t, seen.get(t.number, ()), memory.archive, memory.config)
+        ]
+        memory.bank.changed()
+        found += self._kin(changed)
+        for part in renew.rigid_parts(memory.bank.templates, seen):
+            found += self._retired(part)
+        final = self._decide()
+        renew.note(memory.bank.templates, renew.by_number(final))
+        found += self._tell(final)
+        return found
+
+    def _decide(self) -> list[Seen]:
+        """All stretches with the present templates; the archive knows what is accounted for."""
+        memory = self.memory
+        rivals, memory.rivals = memory.rivals, Rivals(memory.config.bounds.pairs)
+        seen: list[Seen] = []
+        spans = {span.start: span for span in memory.archive.spans}
+        for whole in stretches(memory.archive, self.since):
+            seen += decide(memory, whole)
+            explained = whole.known > whole.level - NEAR_DB
+            row = 0
+            while row < len(whole.level):
+                span = spans[whole.start + row]
+                span.explained = explained[row : row + len(span.codes)]
+                row += len(span.codes)
+        memory.rivals = rivals
+        return seen
+
+    def _kin(self, changed: list[Template]) -> list[Found]:
+        found: list[Found] = []
+        for pattern in Kin(self.memory, self.moment).compare(changed):
+            if pattern.status == "merged":
+                self.memory.told.merged(pattern.pattern, pattern.into)
+            found.append(pattern)
+        return found
+
+    def _retired(self, template: Template) -> list[Found]:
+        template.status = "retired"
+        self.memory.bank.remove(template)
+        self.memory.rivals.forget(template.number)
+        return [announce.pattern(template, self.moment, with_template=False)]
+
+    def _tell(self, seen: list[Seen]) -> list[Found]:
+        """What stands and was not told, what was told and does not stand."""
+        told = self.memory.told
+        told.settle(self.since)
+        templates = {t.number: t for t in self.memory.bank.templates}
+        old: dict[str, list[Entry]] = {}
+        for entry in told.within(self.since, 1 << 60):
+            old.setdefault(told.owner(entry), []).append(entry)
+        fresh: list[Seen] = []
+        gone: list[Entry] = []
+        for template in templates.values():
+            own = [one for one in seen if one.number == template.number]
+            kept, news = _paired(old.pop(template.pattern, []), own)
+            gone += kept
+            fresh += news
+        gone += [entry for entries in old.values() for entry in entries]
+        gone.sort(key=lambda e: (e.onset, e.pattern))
+        fresh.sort(key=lambda one: (one.onset, one.number))
+        found: list[Found] = []
+        for one in fresh:
+            found += self._added(one, templates[one.number], gone)
+        for entry in gone:
+            found += self._withdrawn(entry)
+        return found + self._states(renew.by_number(seen))
+
+    def _added(self, one: Seen, template: Template, gone: list[Entry]) -> list[Found]:
+        frames = max(1, one.frames - one.lead)
+        occurrence = announce.occurrence(
+            template, self.moment, one.onset, frames, score=one.score, backfilled=True
+        )
+        self.memory.told.add(entry_of(occurrence))
+        template.count += 1
+        template.score_sum += one.score
+        template.salience += frames * FRAME_S * one.score
+        sample = max(0, one.onset) * HOP_SAMPLES
+        template.first_sample = min(template.first_sample, sample)
+        template.last_sample = max(template.last_sample, sample)
+        near = [e for e in gone if abs(e.onset - one.onset) <= MOVED_FRAMES]
+        if not near:
+            return [occurrence, self._revision(None, occurrence)]
+        nearest = min(near, key=lambda e: (abs(e.onset - one.onset), e.pattern))
+        gone.remove(nearest)
+        self._forget(nearest)
+        return [occurrence, self._revision(nearest, occurrence)]
+
+    def _withdrawn(self, entry: Entry) -> list[Found]:
+        self._forget(entry)
+        return [self._revision(entry, None)]
+
+    def _forget(self, entry: Entry) -> None:
+        told = self.memory.told
+        owner = told.owner(entry)
+        told.remove(entry)
+        for template in self.memory.bank.templates:
+            if template.pattern == owner:
+                template.count -= 1
+                template.score_sum -= entry.score
+
+    def _revision(self, entry: Entry | None, occurrence: Occurrence | None) -> Revision:
+        at = entry or occurrence
+        assert at is not None
+        return Revision(
+            stream=self.moment.stream,
+            start_s=at.start_s,
+            start_ns=at.start_ns,
+            pattern_from=entry.pattern if entry else "",
+            pattern=occurrence.pattern if occurrence else "",
+            reason="hindsight",
+            emitted_s=self.moment.emitted_frame * FRAME_S,
+            traceparent=self.moment.traceparent,
+        )
+
+    def _states(self, seen: renew.ByNumber) -> list[Found]:
+        """Every pattern that differs from before; those without support go."""
+        config = self.memory.config
+        found: list[Found] = []
+        for template in list(self.memory.bank.templates):
+            if template.count < 2:
+                found += self._retired(template)
+                continue
+            sure = (
+                template.count >= config.confirm_count
+                and template.mean_score >= config.confirm_score
+            )
+            if template.status == "born" and sure:
+                template.status = "confirmed"
+            elif template.status == "confirmed" and not sure:
+                template.status = "born"
+            if self._before.get(template.number) != (template.count, template.status):
+                found.append(
+                    announce.pattern(
+                        template, self.moment, with_template=announce.moved(template)
+                    )
+                )
+        return found
+
+
+def _paired(entries: list[Entry], seen: list[Seen]) -> tuple[list[Entry], list[Seen]]:
+    """What of the told was not seen, and what of the seen was not told; nearest first."""
+    if not entries or not seen:
+        return entries, seen
+    away = np.abs(np.subtract.outer([e.onset for e in entries], [s.onset for s in seen]))
+    rows, columns = np.nonzero(away <= SAME_FRAMES)
+    taken_e: set[int] = set()
+    taken_s: set[int] = set()
+    for at in np.lexsort((columns, rows, away[rows, columns])):
+        row, column = int(rows[at]), int(columns[at])
+        if row not in taken_e and column not in taken_s:
+            taken_e.add(row)
+            taken_s.add(column)
+    return (
+        [e for n, e in enumerate(entries) if n not in taken_e],
+        [s for n, s in enumerate(seen) if n not in taken_s],
+    )
+
+
+__all__ = ["NOTHING", "Hindsight"]

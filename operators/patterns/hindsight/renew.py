@@ -1,0 +1,121 @@
+"""Templates rebuilt from the best of all occurrences that are remembered, and fragments retired.
+
+Growing to both sides is what cures fragments: a piece of a longer sound grows until it is the whole
+sound, and what then keeps one rigid distance from a longer one is no sound of its own.
+
+Invariant: a template that was seen less than three times stays as it is.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from operators.patterns.archive import Archive
+from operators.patterns.clip import Clip, cut_clip
+from operators.patterns.config import DetectorConfig
+from operators.patterns.hindsight.decide import Seen
+from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES, refit
+from operators.patterns.template import RECENT, Template
+from operators.patterns.update import onset_row
+
+BEST = 10
+RIGID_FRAMES = 3
+RIGID_SHARE = 0.7
+LEAST_MEETINGS = 3
+LENGTH_ALONE, ALONE = 0.6, 3
+
+ByNumber = Mapping[int, Sequence[Seen]]
+
+
+def by_number(seen: Sequence[Seen]) -> dict[int, list[Seen]]:
+    """What was seen of each template."""
+    grouped: dict[int, list[Seen]] = defaultdict(list)
+    for one in seen:
+        grouped[one.number].append(one)
+    return grouped
+
+
+def note(templates: Sequence[Template], seen: ByNumber) -> None:
+    """Every template remembers the latest places where it was seen."""
+    for template in templates:
+        rows = sorted(one.first for one in seen.get(template.number, ()))
+        if rows:
+            template.recent = rows[-RECENT:]
+
+
+def renewed(
+    template: Template, seen: Sequence[Seen], archive: Archive, config: DetectorConfig
+) -> bool:
+    """Rebuild a template from its best occurrences; whether it changed."""
+    best = sorted(
+        (one for one in seen if not one.nested and one.tempo == 1.0),
+        key=lambda one: (-round(one.score * (1 - one.occlusion), 4), one.first),
+    )[:BEST]
+    clips = [
+        clip for one in best if (clip := _exemplar(one, template.frames, archive)) is not None
+    ]
+    made = refit(template.level, clips, template.lead, config)
+    if made is None:
+        return False
+    peak = float(np.float32(made.level.max()))
+    template.exemplars = [
+        replace(clip, anchor=clip.anchor - made.grown, gain=clip.gain + peak)
+        for clip in clips[: config.bounds.exemplars]
+    ]
+    before = template.level
+    template.recent = [row - made.grown for row in template.recent]
+    template.reshape(made.level, made.floor, onset_row(made.level))
+    template.drift = np.inf
+    template.refits += 1
+    return template.level.shape != before.shape or not np.array_equal(template.level, before)
+
+
+def _exemplar(one: Seen, frames: int, archive: Archive) -> Clip | None:
+    first, last = one.first - BEFORE_FRAMES, one.first + frames + AFTER_FRAMES
+    canvas = archive.excerpt(first, last, one.origin_ns)
+    if canvas is None:
+        return None
+    return cut_clip(
+        canvas,
+        one.first,
+        BEFORE_FRAMES,
+        frames + AFTER_FRAMES,
+        mask=False,
+        score=one.score * (1 - one.occlusion),
+        gain=one.gain,
+    )
+
+
+def rigid_parts(templates: Sequence[Template], seen: ByNumber) -> list[Template]:
+    """Templates that are heard at one rigid distance of a longer one, and hardly ever alone."""
+    gone: list[Template] = []
+    for part in sorted(templates, key=lambda t: (t.frames, t.number)):
+        for whole in templates:
+            if whole is part or any(whole is g for g in gone):
+                continue
+            if (whole.frames, -whole.number) <= (part.frames, -part.number):
+                continue
+            if _rigid(part, whole, seen):
+                gone.append(part)
+                break
+    return gone
+
+
+def _rigid(part: Template, whole: Template, seen: ByNumber) -> bool:
+    own = np.array([one.first for one in seen.get(part.number, ())])
+    others = np.array([one.first for one in seen.get(whole.number, ())])
+    if len(own) < LEAST_MEETINGS or len(others) < LEAST_MEETINGS:
+        return False
+    lags = own[:, None] - others[None, :]
+    inside = (lags > -part.frames - RIGID_FRAMES) & (lags < whole.frames + RIGID_FRAMES)
+    if inside.sum() < LEAST_MEETINGS:
+        return False
+    lag = int(np.median(lags[inside]))
+    near = (np.abs(lags - lag) <= RIGID_FRAMES).any(axis=1)
+    together = int(near.sum())
+    if together < max(LEAST_MEETINGS, RIGID_SHARE * len(own)):
+        return False
+    alone = len(own) - together
+    return not (part.frames < LENGTH_ALONE * whole.frames and alone >= ALONE)

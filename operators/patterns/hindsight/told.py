@@ -1,0 +1,104 @@
+"""What was said of the stretch that can still be corrected.
+
+Invariant: exactly the occurrences that stand, as a reader who applies the revisions holds them;
+bounded, the oldest are settled (and forgotten here) first.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from operators.records import HOP_SAMPLES, Occurrence, to_s
+
+ENTRIES = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One occurrence that stands.
+
+    Attributes:
+        pattern: as it was told (a merge does not rewrite it).
+        onset, frames: absolute spectral frame, and how long it lasts.
+        start_ns: with ``pattern`` its key.
+    """
+
+    pattern: str
+    onset: int
+    frames: int
+    start_ns: int
+    score: float
+
+    @property
+    def start_s(self) -> float:
+        """Onset in seconds from the start of the stream."""
+        return to_s(max(0, self.onset) * HOP_SAMPLES)
+
+
+def entry_of(occurrence: Occurrence) -> Entry:
+    """An occurrence as it is remembered."""
+    frame_s = to_s(HOP_SAMPLES)
+    onset = round(occurrence.start_s / frame_s)
+    return Entry(
+        occurrence.pattern,
+        onset,
+        max(1, round((occurrence.end_s - occurrence.start_s) / frame_s)),
+        occurrence.start_ns,
+        occurrence.score,
+    )
+
+
+@dataclass(slots=True)
+class Told:
+    """The entries by key; ``alias`` = which pattern a merged one is a part of now."""
+
+    entries: dict[tuple[int, str], Entry] = field(default_factory=dict)
+    alias: dict[str, str] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """An occurrence was told (again)."""
+        self.entries.pop((entry.start_ns, entry.pattern), None)
+        self.entries[entry.start_ns, entry.pattern] = entry
+        while len(self.entries) > ENTRIES:
+            del self.entries[next(iter(self.entries))]
+
+    def remove(self, entry: Entry) -> None:
+        """An occurrence was taken back."""
+        self.entries.pop((entry.start_ns, entry.pattern), None)
+
+    def merged(self, pattern: str, into: str) -> None:
+        """From now on occurrences of ``pattern`` are those of ``into``."""
+        for name, survivor in self.alias.items():
+            if survivor == pattern:
+                self.alias[name] = into
+        self.alias[pattern] = into
+
+    def owner(self, entry: Entry) -> str:
+        """The pattern an entry belongs to today."""
+        return self.alias.get(entry.pattern, entry.pattern)
+
+    def settle(self, before: int) -> None:
+        """Forget what lies before an absolute frame: nothing will correct it any more."""
+        self.entries = {key: e for key, e in self.entries.items() if e.onset >= before}
+        kept = {e.pattern for e in self.entries.values()}
+        self.alias = {name: into for name, into in self.alias.items() if name in kept}
+
+    def within(self, first: int, last: int) -> list[Entry]:
+        """Entries with their onset in [first, last), in order of time."""
+        inside = [e for e in self.entries.values() if first <= e.onset < last]
+        return sorted(inside, key=lambda e: (e.onset, e.pattern))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain form (see ``restore``)."""
+        return {
+            "entries": [asdict(entry) for entry in self.entries.values()],
+            "alias": dict(self.alias),
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> "Told":
+        """What ``snapshot`` described."""
+        told = cls(alias=dict(state["alias"]))
+        for fields in state["entries"]:
+            entry = Entry(**fields)
+            told.entries[entry.start_ns, entry.pattern] = entry
+        return told
