@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from operators.relations.config import RelationConfig
-from operators.relations.ledger import PatternEvidence
+from operators.relations.pattern_evidence import PatternEvidence
 from operators.relations.pair_evidence import (
     A_IN_B,
     B_IN_A,
