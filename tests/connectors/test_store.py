@@ -174,6 +174,10 @@ def test_rows_are_the_occurrences_that_stand_however_often_it_is_replayed(
         assert [
             (row["pattern"], row["start_s"], row["score"]) for row in queries.occurrences()
         ] == [*(("q", 1.0, 0.9), ("p", 2.02, 0.9), ("p", 4.0, 0.5), ("p", 9.0, 0.9))]
+        store.append([make.pattern("p"), make.pattern("q", status="merged", into="p")])
+        assert store.drain(10)
+        assert {row["pattern"] for row in queries.occurrences()} == {"p"}
+        assert [row["start_s"] for row in queries.occurrences(since_s=6.0)] == [4.0, 9.0]
     assert heard.failures == []
 
 
