@@ -136,8 +136,8 @@ def _audible(item: Item) -> bool:
 
 @operator
 def describe(step_id: str, both: Items, lane: Describing, station: Station) -> Items:
-    """Say what patterns sound like. Frame | Occurrence | Pattern -> Description | Failure."""
-    takes = (Frame, Occurrence, Pattern, StreamEnd)
+    """Say what patterns sound like. Frame and what was found -> Description | Failure."""
+    takes = (Frame, Occurrence, Revision, Pattern, StreamEnd)
     taken = op.filter_value("takes", both, lambda item: isinstance(item, takes))
     together = op.map("together", taken, lambda keyed: ("remarks", keyed[1]))
 

@@ -2,9 +2,8 @@
 
 Invariant: what is reported depends on what was heard and on the stream position, never on the
 order of arrival, on repetitions or on the wall clock; an occurrence that was taken back is as good
-as never told. Ids never change meaning: after a merge
-the survivor carries the evidence of both. It does not know vectors (``kinship`` does), nor why
-two sounds belong together.
+as never told. Ids never change meaning: after a merge the survivor carries the evidence of both.
+It does not know vectors (``kinship`` does), nor why two sounds belong together.
 """
 
 import math

@@ -26,7 +26,7 @@ from operators.records import (
     StreamEnd,
     Verdict,
 )
-from operators.revision import Revision
+from operators.revision import Revision, settled
 
 SPACE = "net-0badcafe-64"
 END = StreamEnd("s", 300 * ANALYSIS_RATE_HZ, 0)
@@ -369,6 +369,24 @@ def test_what_is_taken_back_leaves_no_trace_in_a_centroid() -> None:
     heard = [_heard("p", 5.0 * k + 1) for k in range(4)]
     taken = [_gone("p", 6.0, 200.0), _gone("p", 16.0, 200.0)]
     assert _centroids([*windows, *heard, *taken]) == _centroids([*windows, heard[0], heard[2]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_centroids_are_those_of_the_occurrences_that_stand(rng: random.Random) -> None:
+    """Whoever claims a window, moves or goes, and whichever pattern is merged in between."""
+    windows = [_embedding(2.0 * k + 1, _vector(k)) for k in range(6)]
+    told: list = []
+    for at_s in (rng.choice((1, 3, 5, 7, 9, 11)) + rng.choice((0.0, 0.02)) for _ in range(12)):
+        told.append(replace(_heard(rng.choice("pqr"), at_s), emitted_s=20.0 + len(told)))
+        gone = rng.choice(settled(told))
+        if rng.random() < 0.5:
+            told.append(_gone(gone.pattern, gone.start_s, 20.0 + len(told)))
+    merged = _news("q", "merged", "p")
+    at = rng.randrange(len(told) + 1)
+    items = [*told[:at], merged, *told[at:]]
+    kept = [item for item in items if item in settled(told) or item is merged]
+    assert _centroids([*windows, *items]) == _centroids([*windows, *kept])
 
 
 def test_a_correction_after_a_centroid_was_told_is_told_although_its_count_is_the_same() -> None:
