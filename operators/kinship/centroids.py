@@ -4,8 +4,8 @@ Unit vectors are rounded to multiples of 2^-40 and summed as integers, so that a
 not depend on the order in which its vectors came (the rounding is far below float32's own), and
 what is taken back leaves nothing behind.
 
-Invariant: a window counts once for a pattern, however often it is told; after a merge once for
-each of those that were merged.
+Invariant: a window counts once for a pattern, however often it is told (one that both sides of a
+merge had counts twice if its vector is not there any more).
 """
 
 from dataclasses import dataclass, field

@@ -165,7 +165,12 @@ class Kinship:
                 old = self._remove(space, name)
                 if old is not None:
                     own = centroids.setdefault(into, Centroid(np.zeros_like(old.total)))
+                    twice = sorted({*own.positions} & {*old.positions})
                     own.fold(old, self.config.max_indices)
+                    for position_us in twice:
+                        vector = self._rooms.vector(space, position_us)
+                        if vector is not None:
+                            own.take_back(vector, position_us, 1)
 
     def _take(self, name: str, joined: Joined) -> None:
         centroids = self._centroids.setdefault(joined.space, {})
@@ -183,8 +188,8 @@ class Kinship:
         for parted in self._rooms.part((_us(revision.start_s), revision.pattern_from)):
             centroid = self._centroids.get(parted.space, {}).get(name)
             if centroid is not None:
-                claimed = sum(self._name(told_as) == name for told_as in parted.told_as)
-                centroid.take_back(parted.vector, parted.position_us, claimed)
+                claimed = any(self._name(told_as) == name for told_as in parted.told_as)
+                centroid.take_back(parted.vector, parted.position_us, int(claimed))
                 if not centroid.count:
                     self._remove(parted.space, name)
 

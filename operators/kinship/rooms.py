@@ -133,6 +133,11 @@ class Rooms:
             parted.append(Joined(space, position, room.vectors[position], left))
         return parted
 
+    def vector(self, space: str, position_us: int) -> Floats | None:
+        """That of a window, if it is still here."""
+        room = self._rooms.get(space)
+        return room.vectors.get(position_us) if room else None
+
     def expire(self, decided_us: int) -> None:
         """Discovery has decided up to here: windows it has left too far behind go."""
         limit = decided_us - self._wait_us - self._within_us
