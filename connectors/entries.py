@@ -17,8 +17,11 @@ import numpy as np
 
 from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
-Storable: TypeAlias = Embedding | Occurrence | Pattern | Relation | Centroid | Description | Tag
+Storable: TypeAlias = (
+    Embedding | Occurrence | Revision | Pattern | Relation | Centroid | Description | Tag
+)
 VERSION = 2
 _ADDED: dict[int, frozenset[tuple[type, str]]] = {
     1: frozenset({(Centroid, "withdrawn")}),
@@ -29,6 +32,7 @@ _ADDED: dict[int, frozenset[tuple[type, str]]] = {
 _KINDS: dict[str, type[Storable]] = {
     "embedding": Embedding,
     "occurrence": Occurrence,
+    "revision": Revision,
     "pattern": Pattern,
     "relation": Relation,
     "centroid": Centroid,

@@ -23,6 +23,7 @@ from operators.records import (
     to_s,
 )
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
 Event = dict[str, Any]
 
@@ -53,6 +54,18 @@ def _pattern(item: Pattern) -> Event:
         "duration_s": _number(item.duration_s),
         "status": item.status,
         "into": item.into or None,
+    }
+
+
+def _revision(item: Revision) -> Event:
+    return {
+        "event": "revision",
+        "stream": item.stream,
+        "start_s": _number(item.start_s),
+        "start_ns": item.start_ns,
+        "pattern_from": item.pattern_from or None,
+        "pattern": item.pattern or None,
+        "reason": item.reason,
     }
 
 
@@ -185,6 +198,7 @@ _EVENTS: dict[type, Callable[[Any], Event]] = {
     Occurrence: _occurrence,
     Pattern: _pattern,
     Relation: _relation,
+    Revision: _revision,
     RungChange: _rung,
     SourceState: _source,
     Tag: _tag,

@@ -18,6 +18,7 @@ from bytewax.outputs import (
 from connectors.entries import Storable
 from connectors.milvus.errors import StoreUnwritable
 from connectors.store import Store
+from operators.revision import Revision
 
 _STORED = get_args(Storable)
 
@@ -57,7 +58,7 @@ class _StorePart(StatefulSinkPartition[Any, int]):
         self._held: list[Any] = []
 
     def write_batch(self, values: list[Any]) -> None:
-        self._held += [value for value in values if isinstance(value, _STORED)]
+        self._held += filter(_is_kept, values)
         self._offer()
 
     def snapshot(self) -> int:
@@ -78,6 +79,11 @@ class _StorePart(StatefulSinkPartition[Any, int]):
         if self._held and self._store.append(self._held):
             self._held = []
         return not self._held
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether the store has to do with it: a revision that only adds is told by its occurrence."""
+    return isinstance(value, _STORED) and not (isinstance(value, Revision) and not value.gone)
 
 
 class StoreSink(FixedPartitionedSink[Any, int]):

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from connectors import wording
 from connectors.events import Event, as_event
+from connectors.hindsight import Hindsight, LookBack
 from connectors.stderr import silence
 from connectors.wording import describe
 from operators.records import (
@@ -28,6 +29,7 @@ from operators.records import (
     to_s,
 )
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
 _NAMES_KEPT = 4_096
 
@@ -105,16 +107,20 @@ class JsonLines:
 
 
 class ReadableLines:
-    """A line a finding for a person: when, what, how sure."""
+    """A line a finding for a person: when, what, how sure; a line a look back at them."""
 
     def __init__(self, console: Console, *, windows: bool, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
         self._announcements = Announcements(windows=windows)
         self._heard: dict[str, int] = {}
+        self._hindsight = Hindsight()
         self._lines: dict[type, Callable[[Any], str]] = {
             Occurrence: self._occurrence,
             Pattern: _pattern,
+            LookBack: lambda item: (
+                f"{_where(item.stream, item.at_s)}  [dim]{wording.look_back(item)}[/]"
+            ),
             Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
             Failure: lambda item: f"{_where(item.stream, item.start_s)}  {wording.failure(item)}",
             BreakerTransition: wording.breaker,
@@ -128,6 +134,20 @@ class ReadableLines:
 
     def __call__(self, item: object) -> None:
         """Print a record, if it is announced."""
+        if isinstance(item, Revision):  # what it adds is not shown by itself
+            self._count(item.pattern, 1)
+            self._count(item.pattern_from, -1)
+        self._print(self._hindsight.take(item))
+
+    def close(self) -> None:
+        """Nothing follows: print what was held back."""
+        self._print(self._hindsight.flush())
+
+    def _print(self, items: list[object]) -> None:
+        for item in items:
+            self._print_one(item)
+
+    def _print_one(self, item: object) -> None:
         make = self._lines.get(type(item))
         if make and self._announcements.wanted(item):
             line = make(item)
@@ -138,15 +158,22 @@ class ReadableLines:
         """Events that are no records are shown as tables by the command line."""
 
     def _occurrence(self, item: Occurrence) -> str:
-        count = self._heard.pop(item.pattern, 0) + 1
-        if len(self._heard) >= _NAMES_KEPT:
-            self._heard.pop(next(iter(self._heard)))
-        self._heard[item.pattern] = count
+        count = self._count(item.pattern, 1)
         late = "  [dim]late[/]" if item.backfilled else ""
         return (
             f"{_where(item.stream, item.start_s)}  [cyan]{item.pattern}[/]"
             f"  no. {count}  score {item.score:.2f}{late}"
         )
+
+    def _count(self, pattern: str, by: int) -> int:
+        """How often a pattern was heard in this run, as far as is known now."""
+        if not pattern:
+            return 0
+        count = max(0, self._heard.pop(pattern, 0) + by)
+        if len(self._heard) >= _NAMES_KEPT:
+            self._heard.pop(next(iter(self._heard)))
+        self._heard[pattern] = count
+        return count
 
 
 def _pattern(item: Pattern) -> str:

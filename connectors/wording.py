@@ -6,6 +6,7 @@ neither colour nor break a line.
 
 from rich.markup import escape
 
+from connectors.hindsight import LookBack
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -71,6 +72,16 @@ def window(item: Embedding | Verdict) -> str:
     if isinstance(item, Embedding):
         return "window stored"
     return f"window {item.verdict} ({item.reason})" if item.reason else f"window {item.verdict}"
+
+
+def look_back(item: LookBack) -> str:
+    """What hindsight corrected."""
+    counts = (
+        (item.added, "added"),
+        (item.moved, "moved"),
+        (item.withdrawn, "withdrawn"),
+    )
+    return f"hindsight: {', '.join(f'{count} {what}' for count, what in counts if count)}"
 
 
 def describe(relation: Relation) -> str:

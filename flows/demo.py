@@ -21,6 +21,7 @@ from flows.errors import GrymError
 from flows.run import Outcome, Request, run
 from flows.settings import Settings
 from operators.records import ANALYSIS_RATE_HZ, Occurrence, Pattern, Relation
+from operators.revision import Revision, settled
 from operators.scene import Truth, scene
 from operators.scene.score import Score, score
 
@@ -30,13 +31,13 @@ class _Collected:
     """Passes records on to a view and keeps those the score needs (a scene is short)."""
 
     view: View
-    occurrences: list[Occurrence] = field(default_factory=list)
+    occurrences: list[Occurrence | Revision] = field(default_factory=list)
     patterns: list[Pattern] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
 
     def __call__(self, item: object) -> None:
         match item:
-            case Occurrence():
+            case Occurrence() | Revision():
                 self.occurrences.append(item)
             case Pattern():
                 self.patterns.append(item)
@@ -50,7 +51,12 @@ class _Collected:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A scene and what was found in it; states in order, the last of each key holds."""
+    """A scene and what was found in it.
+
+    Attributes:
+        occurrences: those that stand in the end.
+        patterns, relations: states in order, the last of each key holds.
+    """
 
     truth: Truth
     occurrences: list[Occurrence]
@@ -91,10 +97,11 @@ def demo(
             ) from None
         request = Request(sources=[f"demo-{seed}={path}"], progress=progress)
         outcome = run(settings, request, collected, say, stop)
-    found = score(made.truth, collected.occurrences, collected.patterns, collected.relations)
+    occurrences = settled(collected.occurrences)
+    found = score(made.truth, occurrences, collected.patterns, collected.relations)
     return Heard(
         made.truth,
-        collected.occurrences,
+        occurrences,
         collected.patterns,
         collected.relations,
         found,

@@ -18,9 +18,11 @@ from operators import metering, tracing
 from operators.aside import Aside, Hears, unpack
 from operators.patterns import Detector
 from operators.records import FRAME_S, Failure, Occurrence, Pattern, Region
+from operators.revision import Revision
 
 _LIVE_REGIONS = 64
 """Regions of a live stream that may wait for discovery (at most 40 kB each)."""
+_TRACED = (Occurrence, Revision, Pattern)
 
 Item: TypeAlias = Any
 State: TypeAlias = dict[str, Any]
@@ -44,7 +46,9 @@ def discovering(detector: Detector) -> Hears:
 def found_in(region: Region, found: list[Item], began_ns: int, took_s: float) -> list[Item]:
     """What was found, with the span of its finding where a window of the region is traced."""
     patterns = dict.fromkeys(
-        item.pattern for item in found if isinstance(item, Occurrence | Pattern)
+        item.pattern or item.pattern_from if isinstance(item, Revision) else item.pattern
+        for item in found
+        if isinstance(item, _TRACED)
     )
     if not patterns or not tracing.is_sampled(region.traceparent):
         return found
@@ -63,8 +67,7 @@ def found_in(region: Region, found: list[Item], began_ns: int, took_s: float) ->
         },
     )
     return [
-        replace(item, traceparent=header) if isinstance(item, Occurrence | Pattern) else item
-        for item in found
+        replace(item, traceparent=header) if isinstance(item, _TRACED) else item for item in found
     ]
 
 

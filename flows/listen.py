@@ -29,7 +29,7 @@ def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataf
     heard = steps.segment("segment", frames, station, cut.window_s, cut.hop_s)
     # (stream, Window | Region | StreamEnd | Failure)
     found = steps.discover("patterns", heard, station)
-    # (stream, Occurrence | Pattern | Novel | StreamEnd | Failure)
+    # (stream, Occurrence | Revision | Pattern | Novel | StreamEnd | Failure)
     related = steps.relate("relations", found, station)
     # (stream, Relation | StreamEnd | Failure)
     embedded = [steps.infer(f"infer-{name}", heard, name, station) for name in station.ladders]

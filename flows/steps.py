@@ -33,6 +33,7 @@ from operators.records import (
 )
 from operators.relations import RelationTracker
 from operators.remarks import Voice
+from operators.revision import Revision
 from operators.segment import Segmenter
 
 Items: TypeAlias = KeyedStream[Item]
@@ -80,7 +81,7 @@ def failures(step_id: str, up: Items) -> Items:
 
 @operator
 def discover(step_id: str, heard: Items, station: Station) -> Items:
-    """Find recurring sounds, aside. Region -> Occurrence | Pattern | Novel | StreamEnd."""
+    """Find recurring sounds, aside. Region -> Occurrence | Revision | Pattern | Novel."""
     taken = op.filter_value("takes", heard, lambda item: isinstance(item, Region | StreamEnd))
 
     def build(resume: State | None) -> Discovering:
@@ -91,12 +92,12 @@ def discover(step_id: str, heard: Items, station: Station) -> Items:
 
 @operator
 def relate(step_id: str, found: Items, station: Station) -> Items:
-    """Find how they relate. Occurrence | Pattern -> Relation | StreamEnd."""
+    """Find how they relate. Occurrence | Revision | Pattern -> Relation."""
     return _each_stream(
         "relations",
         found,
         station,
-        (Occurrence, Pattern, StreamEnd),
+        (Occurrence, Revision, Pattern, StreamEnd),
         lambda stream: relating(RelationTracker(stream)),
         lambda state: relating(RelationTracker.restore(state)),
     )
@@ -104,13 +105,13 @@ def relate(step_id: str, found: Items, station: Station) -> Items:
 
 @operator
 def join(step_id: str, both: Items, station: Station) -> Items:
-    """Join vectors to patterns. Occurrence | Pattern | Embedding -> Centroid | Relation."""
+    """Join vectors to patterns. Embedding and what was found -> Centroid | Relation."""
     lanes, lane_of = 1 + len(station.ladders), station.lane_of
     return _each_stream(
         "kinship",
         both,
         station,
-        (Occurrence, Pattern, Embedding, Verdict, StreamEnd),
+        (Occurrence, Revision, Pattern, Embedding, Verdict, StreamEnd),
         lambda stream: Kinship(stream, lanes=lanes, lane_of=lane_of),
         lambda state: Kinship.restore(state, lane_of=lane_of),
     )
@@ -135,8 +136,8 @@ def _audible(item: Item) -> bool:
 
 @operator
 def describe(step_id: str, both: Items, lane: Describing, station: Station) -> Items:
-    """Say what patterns sound like. Frame | Occurrence | Pattern -> Description | Failure."""
-    takes = (Frame, Occurrence, Pattern, StreamEnd)
+    """Say what patterns sound like. Frame and what was found -> Description | Failure."""
+    takes = (Frame, Occurrence, Revision, Pattern, StreamEnd)
     taken = op.filter_value("takes", both, lambda item: isinstance(item, takes))
     together = op.map("together", taken, lambda keyed: ("remarks", keyed[1]))
 

@@ -11,7 +11,7 @@ from connectors.sources import Sources
 from flows.station import Station
 from operators import metering
 from operators.breaker import STATES
-from operators.ledger import VERDICTS
+from operators.ledger import REVISIONS, VERDICTS
 from operators.metering import Metric, Readings
 from operators.vitals import LaneVitals, SourceVitals, Vitals
 
@@ -66,7 +66,10 @@ class Watch:
             ],
             metering.BREAKER_REJECTED: lambda: [(ledger.reasons["dead: breaker_open"], {})],
             metering.BREAKER_STATE: self._breakers,
-            metering.PATTERN_MATCHES: lambda: [(ledger.occurrences, {})],
+            metering.PATTERN_MATCHES: lambda: [(ledger.matches, {})],
+            metering.REVISIONS: lambda: [
+                (ledger.revisions[kind], {"kind": kind}) for kind in REVISIONS
+            ],
             metering.PATTERNS: lambda: [(ledger.patterns, {})],
             metering.RELATIONS: lambda: [(ledger.relations, {})],
             metering.QUEUE_DEPTH: self._queues,

@@ -25,8 +25,10 @@ from operators.records import (
     Verdict,
     to_s,
 )
+from operators.revision import Revision, RevisionKind
 
 VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
+REVISIONS: tuple[RevisionKind, ...] = get_args(RevisionKind)
 _GONE = frozenset({"merged", "retired"})
 _LATENCY_FLOOR_S = 1e-4
 _BINS_PER_DECADE = 115  # 2 % a bin
@@ -61,7 +63,10 @@ class Ledger:
         self.states: dict[str, SourceCondition] = {}
         """Source -> what was said of it last."""
         self.failed_sources: set[str] = set()
-        self.occurrences = 0
+        self.matches = 0
+        """Occurrences that were told, whatever became of them; this never falls."""
+        self.revisions: Counter[RevisionKind] = Counter()
+        """What hindsight did to them."""
         self._patterns: set[str] = set()
         self._relations: set[str] = set()
         self._latencies = np.zeros(_LATENCY_BINS, np.int64)
@@ -85,7 +90,9 @@ class Ledger:
                 if reason:
                     self.reasons[f"{verdict}: {reason}"] += 1
             case Occurrence():
-                self.occurrences += 1
+                self.matches += 1
+            case Revision(kind=kind):
+                self.revisions[kind] += 1
             case Pattern(key=key, status=status):
                 (self._patterns.discard if status in _GONE else self._patterns.add)(key)
             case Relation(key=key, withdrawn=withdrawn):
@@ -116,6 +123,11 @@ class Ledger:
         refused = self.rejected
         counts: dict[str, int] = {name: self.outcomes[name] for name in VERDICTS}
         return {**counts, "stored": counts["stored"] - refused, "dead": counts["dead"] + refused}
+
+    @property
+    def occurrences(self) -> int:
+        """Occurrences that stand; 0 where more were taken back, of an earlier run's, than told."""
+        return max(0, self.matches - self.revisions["moved"] - self.revisions["withdrawn"])
 
     @property
     def patterns(self) -> int:

@@ -119,7 +119,17 @@ BREAKER_STATE: Final = Metric(
     ("model", "state"),
 )
 PATTERN_MATCHES: Final = Metric(
-    "grym.pattern.matches", "counter", "{occurrence}", "Occurrences of patterns"
+    "grym.pattern.matches",
+    "counter",
+    "{occurrence}",
+    "Occurrences of patterns, those that were taken back later included",
+)
+REVISIONS: Final = Metric(
+    "grym.revisions",
+    "counter",
+    "{revision}",
+    "Occurrences that hindsight corrected: added, moved (in time or to another pattern), withdrawn",
+    ("kind",),
 )
 PATTERNS: Final = Metric("grym.patterns", "gauge", "{pattern}", "Patterns found in this run")
 RELATIONS: Final = Metric("grym.relations", "gauge", "{relation}", "Relations found in this run")
@@ -150,7 +160,7 @@ METRICS: Final = (
     *(WINDOW_LATENCY, STAGE_DURATION, BATCH_SIZE, DB_DURATION),
     *(WINDOWS, AUDIO_HEARD, AUDIO_DROPPED, FAILURES),
     *(BREAKER_TRANSITIONS, BREAKER_REJECTED, BREAKER_STATE),
-    *(PATTERN_MATCHES, PATTERNS, RELATIONS),
+    *(PATTERN_MATCHES, REVISIONS, PATTERNS, RELATIONS),
     *(QUEUE_DEPTH, SOURCE_LAG, SOURCES),
     *(CPU_TIME, MEMORY_USAGE, GPU_MEMORY),
 )

@@ -5,13 +5,18 @@ missed, or says that an event belongs to another pattern than was said at the ti
 
 Invariant: whoever applies the revisions of a stream in order to its occurrences holds what the
 detector holds: ``pattern_from`` names an occurrence that is gone, and an occurrence that is added
-is told as an ``Occurrence`` of its own just before.
+is told as an ``Occurrence`` of its own just before. What is gone is never what was just told: a
+key that is told and taken back in that order is gone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from operators.records import Occurrence
+
 RevisionReason: TypeAlias = Literal["merge", "split", "hindsight"]
+RevisionKind: TypeAlias = Literal["added", "moved", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +43,26 @@ class Revision:
     def gone(self) -> str:
         """Key of the occurrence that is gone; "" where none is."""
         return f"{self.stream}|{self.start_ns}|{self.pattern_from}" if self.pattern_from else ""
+
+    @property
+    def kind(self) -> RevisionKind:
+        """What it does to the list of occurrences; an event that moves leaves and comes."""
+        if not self.pattern_from:
+            return "added"
+        return "moved" if self.pattern else "withdrawn"
+
+
+def settled(found: Iterable[object]) -> list[Occurrence]:
+    """The occurrences that stand in the end, in the order in which they were told first.
+
+    Args:
+        found: occurrences and revisions as they were told, whatever else between them; of equal
+            keys the last occurrence holds.
+    """
+    standing: dict[str, Occurrence] = {}
+    for item in found:
+        if isinstance(item, Occurrence):
+            standing[item.key] = item
+        elif isinstance(item, Revision):
+            standing.pop(item.gone, None)
+    return list(standing.values())

@@ -1,8 +1,9 @@
 """Lines of what was heard, as it comes: patterns by the names a person can remember.
 
 A sound's first two occurrences and the pattern they founded are one line. Windows without a vector
-become counts (see ``spells``). Invariant: every finding gets exactly one line, except that an
-occurrence waits for its pattern's name; what is remembered is bounded.
+become counts (see ``spells``), and so does what is corrected later (see ``hindsight``). Invariant:
+every other finding gets exactly one line, except that an occurrence waits for its pattern's name;
+what is remembered is bounded.
 """
 
 from collections import deque
@@ -14,6 +15,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from connectors import wording
+from connectors.hindsight import Hindsight, LookBack
 from connectors.live.glyphs import Glyphs
 from connectors.live.moments import Moments
 from connectors.live.spells import Spell, Spells
@@ -75,6 +77,7 @@ class Tail:
         self._windows = windows
         self._announcements = Announcements(windows=windows)
         self._spells = Spells()
+        self._hindsight = Hindsight()
         self._known: dict[str, _Known] = {}
         self._unnamed: dict[str, list[Occurrence]] = {}
         self._name_cells = 0
@@ -83,6 +86,9 @@ class Tail:
             Occurrence: self._occurrence,
             Pattern: self._pattern,
             Novel: self._novel,
+            LookBack: lambda item: [
+                self._at(item, item.at_s, f"[dim]{wording.look_back(item)}[/]")
+            ],
             Relation: self._relation,
             Failure: lambda item: [self._at(item, item.start_s, wording.failure(item))],
             BreakerTransition: lambda item: [self._line("", wording.breaker(item))],
@@ -96,6 +102,9 @@ class Tail:
 
     def take(self, item: object) -> list[Text]:
         """Lines that a record gives rise to; often none."""
+        return [line for each in self._hindsight.take(item) for line in self._lines_of(each)]
+
+    def _lines_of(self, item: object) -> list[Text]:
         make = self._makers.get(type(item))
         counted = isinstance(item, Embedding | Verdict | Pattern)
         if make is None or not (counted or self._announcements.wanted(item)):
@@ -115,7 +124,11 @@ class Tail:
         return Heard(tuple(self._spells.open()), self._spells.reasons())
 
     def flush(self) -> list[Text]:
-        """Lines of occurrences whose pattern was never named: nothing follows."""
+        """Lines of what was held back, of occurrences whose pattern was never named, too."""
+        lines = [line for each in self._hindsight.flush() for line in self._lines_of(each)]
+        return [*lines, *self._name_no_more()]
+
+    def _name_no_more(self) -> list[Text]:
         waiting, self._unnamed = self._unnamed, {}
         return [self._occurred(item) for items in waiting.values() for item in items]
 
@@ -128,7 +141,7 @@ class Tail:
             return [self._occurred(item)]
         lines: list[Text] = []
         if item.pattern not in self._unnamed and len(self._unnamed) >= _UNNAMED_KEPT:
-            lines = self.flush()
+            lines = self._name_no_more()
         self._unnamed.setdefault(item.pattern, []).append(item)
         return lines
 

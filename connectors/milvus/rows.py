@@ -18,6 +18,7 @@ from connectors.milvus.schema import DUMMY_VECTOR, LAYOUTS, MAX_TEXT, Layout, co
 from operators import tracing
 from operators.records import Centroid, Embedding, Occurrence, Pattern, Relation, to_s
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
 Record = TypeVar("Record", Occurrence, Pattern, Relation)
 
@@ -159,6 +160,12 @@ def _occurrence(record: Occurrence) -> Write:
     return Write(LAYOUTS["occurrences"], "", record.key, row, record.stream, record.start_s)
 
 
+def _revision(record: Revision) -> Write:
+    # What came instead is an occurrence of its own; of one that was added nothing is gone.
+    layout = LAYOUTS["occurrences"]
+    return Write(layout, "", record.gone, None, record.stream, record.start_s)
+
+
 def _relation(record: Relation) -> Write:
     layout = LAYOUTS["relations"]
     if record.withdrawn:
@@ -206,6 +213,7 @@ _WRITES: dict[type[Storable], Callable[[Any], Write]] = {
     Centroid: _centroid,
     Pattern: _pattern,
     Occurrence: _occurrence,
+    Revision: _revision,
     Relation: _relation,
     Description: _description,
     Tag: _tag,

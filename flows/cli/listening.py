@@ -182,6 +182,8 @@ def _close(console: Console, view: View, outcome: Outcome) -> None:
     notes.join(None if told else _NOTES_S)
     if not told:  # a thread waits for stdout, which a tidy exit would wait for, too
         os._exit(outcome.exit_status)
+    if isinstance(view, ReadableLines):
+        view.close()
     if not isinstance(view, JsonLines):
         show.summary(console, outcome.summary)
         return

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.records import Occurrence, Pattern
+from operators.revision import Revision
 
 
 @dataclass(slots=True)
@@ -57,6 +58,12 @@ class Agenda:
         """Nothing comes of this occurrence: the pattern has to be heard again."""
         known = self._known.get(occurrence.pattern)
         if known is not None and known.latest is occurrence:
+            known.latest = None
+
+    def taken_back(self, revision: Revision) -> None:
+        """An occurrence is gone: if it was the latest, the pattern has to be heard again."""
+        known = self._known.get(revision.pattern_from)
+        if known is not None and known.latest is not None and known.latest.key == revision.gone:
             known.latest = None
 
     def described(self, occurrence: Occurrence) -> None:

@@ -4,7 +4,8 @@ One that had to give way to a newer one is cut again when there is room, while i
 
 Invariant: an exemplar holds its occurrence with the sound around it, whole, however the stream was
 cut into frames: where the end has not come in yet it is waited for, as far as the stream goes; and
-where the beginning is no longer kept there is none. What is due is cut, or counted as lost.
+where the beginning is no longer kept there is none. What is due is cut, or counted as lost; what
+hindsight takes back before that is not due any more.
 """
 
 from collections.abc import Callable, Collection
@@ -19,8 +20,9 @@ from operators.describing.exemplar import Exemplar
 from operators.describing.reports import Losses
 from operators.describing.ring import Absent, Rings, Samples
 from operators.records import ANALYSIS_RATE_HZ, Frame, Occurrence, Pattern, StreamEnd
+from operators.revision import Revision
 
-Item: TypeAlias = Frame | Occurrence | Pattern | StreamEnd
+Item: TypeAlias = Frame | Occurrence | Revision | Pattern | StreamEnd
 Queue: TypeAlias = Literal["clips", "words"]
 
 _DISPLACED = 1_024
@@ -97,6 +99,19 @@ class Cutting:
     def _occurred(self, occurrence: Occurrence, under_way: Collection[str]) -> list[Exemplar]:
         return self._consider(self.agenda.heard(occurrence), under_way)
 
+    def _revised(self, revision: Revision, under_way: Collection[str]) -> list[Exemplar]:
+        """Nothing is cut of an occurrence that is gone, if it was not yet."""
+        del under_way
+        pattern = revision.pattern_from
+        self.agenda.taken_back(revision)
+        if (early := self._early.get(pattern)) is not None and early.key == revision.gone:
+            del self._early[pattern]
+        for displaced in self._displaced.values():
+            if (at := displaced.of(pattern)) is not None and at.key == revision.gone:
+                displaced.remove(pattern)
+                self._let_go(revision.stream)
+        return []
+
     def _changed(self, pattern: Pattern, under_way: Collection[str]) -> list[Exemplar]:
         return self._consider(self.agenda.changed(pattern), under_way)
 
@@ -160,6 +175,7 @@ class Cutting:
 _TAKES: dict[type, Callable[[Cutting, Any, Collection[str]], list[Exemplar]]] = {
     Frame: Cutting._heard,
     Occurrence: Cutting._occurred,
+    Revision: Cutting._revised,
     Pattern: Cutting._changed,
     StreamEnd: Cutting._ended,
 }

@@ -38,6 +38,10 @@ class Displaced:
         """The one that gave way last."""
         return next(reversed(self._by_pattern.values()), None)
 
+    def of(self, pattern: str) -> Occurrence | None:
+        """That of a pattern, if there is one."""
+        return self._by_pattern.get(pattern)
+
     def wants(self, stream: str) -> bool:
         """Whether one of them is on this stream."""
         return self._streams[stream] > 0

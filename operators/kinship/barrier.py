@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from operators.records import Embedding, Occurrence, Pattern
+from operators.revision import Revision
 
-Held: TypeAlias = Embedding | Occurrence | Pattern
+Held: TypeAlias = Embedding | Occurrence | Pattern | Revision
 DISCOVERY = ""
 """Name of discovery's lane; the others are named after the model that was asked for."""
 

@@ -13,11 +13,14 @@ class KinshipConfig:
     Attributes:
         tolerance_s: an onset window belongs to an occurrence that begins within this of it.
         wait_s: an embedding waits until discovery has decided this much further in the stream;
-            an occurrence told later than this after its onset is not joined. Long, because the
-            first occurrence of a pattern is told only when the second one has been heard.
-        max_waiting: embeddings of each space that wait for an occurrence at most.
+            Long, because the first occurrence of a pattern is told only when the second one has
+            been heard.
+        revise_s: one that an occurrence began with stays this long, because hindsight may give it
+            to another pattern. What is told or taken back later than this after its onset finds
+            no window: then centroids keep what they have. Half an hour, and the time it takes.
+        max_waiting: embeddings of each space that wait or stay at most; the earliest one goes.
         max_held: items of all lanes that wait for the slowest lane at most; beyond it the oldest
-            interval is processed without that lane.
+            interval is processed without that lane. What one look back corrects comes at once.
         max_patterns: patterns with centroids in one space; the one not heard for longest goes.
         max_indices: latest joined windows remembered for each centroid, so that none counts twice.
         evaluate_every_s: stream time that is processed, compared and told together.
@@ -29,8 +32,9 @@ class KinshipConfig:
 
     tolerance_s: float = 0.15
     wait_s: float = 600.0
+    revise_s: float = 2_100.0
     max_waiting: int = 1_024
-    max_held: int = 4_096
+    max_held: int = 8_192
     max_patterns: int = 1_024
     max_indices: int = 512
     evaluate_every_s: float = 30.0

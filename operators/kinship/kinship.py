@@ -7,7 +7,9 @@ is said again word for word. Only where a stuck lane made intervals go without i
 it depend on timing.
 
 Invariant: discovery never depends on it; with no vectors it says nothing and loses nothing. What
-was told of a pattern that is no more is withdrawn. It does not know audio, models or other streams.
+was told of a pattern that is no more is withdrawn. An occurrence that is taken back leaves its
+pattern's centroid as long as its window is remembered (``revise_s``). It does not know audio,
+models or other streams.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,10 +24,12 @@ from operators.kinship.config import KinshipConfig
 from operators.kinship.likeness import Likeness
 from operators.kinship.rooms import Joined, Rooms
 from operators.records import Embedding, Occurrence, Pattern, Relation, StreamEnd, Verdict, to_s
+from operators.revision import Revision
 
-VERSION = 3
+VERSION = 4
 _MAX_ALIASES = 4_096
 Said: TypeAlias = records.Centroid | Relation
+Item: TypeAlias = Embedding | Verdict | Occurrence | Pattern | Revision
 
 
 class Kinship:
@@ -73,14 +77,14 @@ class Kinship:
         """Intervals that were processed before every lane had passed them."""
         return self._barrier.forced
 
-    def hear(self, item: Embedding | Verdict | Occurrence | Pattern | StreamEnd) -> list[Said]:
+    def hear(self, item: Item | StreamEnd) -> list[Said]:
         """Take one item of any lane; within a lane in order, between lanes in any order.
 
         A verdict tells how far a lane has come that has no vector to bring.
 
         Returns:
             For every interval of ``evaluate_every_s`` that all lanes have passed now, and at the
-            last lane's end for the rest: centroids that are gone or have grown, then relations
+            last lane's end for the rest: centroids that are gone or have changed, then relations
             that are withdrawn, new or changed.
         """
         if isinstance(item, StreamEnd):
@@ -95,7 +99,7 @@ class Kinship:
             said += self._process(interval)
         return said
 
-    def _hold(self, item: Embedding | Verdict | Occurrence | Pattern) -> None:
+    def _hold(self, item: Item) -> None:
         """Hold what will be needed; everything else tells how far its lane has come."""
         if isinstance(item, Embedding | Verdict):
             lane = self._lane_of.get(item.space, item.space)
@@ -107,10 +111,13 @@ class Kinship:
             needed = item.status in ("merged", "retired")
             self._barrier.put(DISCOVERY, _us(item.last_s), item if needed else None)
         else:
-            late = item.emitted_s - item.start_s > self.config.wait_s
-            self._rooms.dropped["occurrence_late"] += late
+            longest_s = max(self.config.wait_s, self.config.revise_s)
+            late = item.emitted_s - item.start_s > longest_s
+            kind = "occurrence" if isinstance(item, Occurrence) else "revision"
+            claims = isinstance(item, Occurrence) or bool(item.gone)
+            self._rooms.dropped[f"{kind}_late"] += late and claims
             position_us = _us(max(item.emitted_s, item.start_s))
-            self._barrier.put(DISCOVERY, position_us, None if late else item)
+            self._barrier.put(DISCOVERY, position_us, item if claims and not late else None)
 
     def _conclude(self) -> list[Said]:
         said: list[Said] = []
@@ -126,9 +133,11 @@ class Kinship:
                 self._rooms.add(item.space, _us(to_s(item.index)), item.vector)
             elif isinstance(item, Pattern):
                 self._learn(item)
+            elif isinstance(item, Revision):
+                self._take_back(item)
             else:
                 name = self._name(item.pattern)
-                for joined in self._rooms.join(_us(item.start_s)):
+                for joined in self._rooms.join((_us(item.start_s), item.pattern)):
                     self._take(name, joined)
         self._rooms.expire(interval.end_us)
         said: list[Said] = [*self._tell_changes()]
@@ -156,7 +165,12 @@ class Kinship:
                 old = self._remove(space, name)
                 if old is not None:
                     own = centroids.setdefault(into, Centroid(np.zeros_like(old.total)))
+                    twice = sorted({*own.positions} & {*old.positions})
                     own.fold(old, self.config.max_indices)
+                    for position_us in twice:
+                        vector = self._rooms.vector(space, position_us)
+                        if vector is not None:
+                            own.take_back(vector, position_us, 1)
 
     def _take(self, name: str, joined: Joined) -> None:
         centroids = self._centroids.setdefault(joined.space, {})
@@ -167,6 +181,17 @@ class Kinship:
                 self._rooms.dropped["centroid_crowded_out"] += 1
             centroids[name] = Centroid(np.zeros(len(joined.vector), np.int64))
         centroids[name].add(joined.vector, joined.position_us, self.config.max_indices)
+
+    def _take_back(self, revision: Revision) -> None:
+        """An occurrence is gone: its windows leave the centroids, unless others claim them, too."""
+        name = self._name(revision.pattern_from)
+        for parted in self._rooms.part((_us(revision.start_s), revision.pattern_from)):
+            centroid = self._centroids.get(parted.space, {}).get(name)
+            if centroid is not None:
+                claimed = any(self._name(told_as) == name for told_as in parted.told_as)
+                centroid.take_back(parted.vector, parted.position_us, int(claimed))
+                if not centroid.count:
+                    self._remove(parted.space, name)
 
     def _remove(self, space: str, name: str) -> Centroid | None:
         """Forget a centroid; if it was told, that it is gone is told with the next changes."""
@@ -182,8 +207,8 @@ class Kinship:
         self._gone.clear()
         for space in sorted(self._centroids):
             for name, centroid in sorted(self._centroids[space].items()):
-                if centroid.told != centroid.count:
-                    centroid.told = centroid.count
+                if centroid.changed:
+                    centroid.told, centroid.changed = True, False
                     yield self._record(name, space, centroid)
 
     def _record(

@@ -85,5 +85,5 @@ class Likeness:
 
 def _moved(before: Relation, now: Relation) -> bool:
     """Whether a reader would want to hear of it again."""
-    grown = now.support - before.support >= max(1.0, 0.1 * before.support)
-    return grown or abs((now.probability or 0.0) - (before.probability or 0.0)) > 0.02
+    other = abs(now.support - before.support) >= max(1.0, 0.1 * before.support)
+    return other or abs((now.probability or 0.0) - (before.probability or 0.0)) > 0.02

@@ -12,7 +12,7 @@ says so by None.
 
 from operators.relations.false_discovery import binomial_tail
 from operators.relations.lag_peak import Peak
-from operators.relations.ledger import PatternEvidence
+from operators.relations.pattern_evidence import PatternEvidence
 
 _LARGEST_CHANCE = 0.5
 

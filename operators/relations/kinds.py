@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from operators.relations.config import RelationConfig
-from operators.relations.ledger import PatternEvidence
 from operators.relations.pair_evidence import (
     A_IN_B,
     B_IN_A,
@@ -27,6 +26,7 @@ from operators.relations.pair_evidence import (
     OVERLAP,
     PairEvidence,
 )
+from operators.relations.pattern_evidence import PatternEvidence
 
 LinkKind = Literal["sequential", "overlapping", "composite", "fragments", "twins"]
 UNREPORTED = frozenset({"fragments", "twins"})

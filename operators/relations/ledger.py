@@ -1,55 +1,25 @@
 """Everything the tracker remembers of what was heard: occurrences, patterns and pairs, bounded.
 
 An occurrence may come late or twice; it is paired with whatever lies within reach on either
-side of it, so that the order of arrival does not matter. A merged pattern is taken back event
-by event and counted again under the survivor, so that an event both had claimed counts once;
+side of it, so that the order of arrival does not matter. It may be taken back: then all counts are
+as if it had never been told (hulls, first and last, do not shrink). A merged pattern is taken back
+event by event and counted again under the survivor, so that an event both had claimed counts once;
 evidence older than the remembered occurrences is added up as it stands.
 
 Invariant: no key counts twice. What is older than a pattern's remembered occurrences cannot be
-told from a repetition and is refused, counted in ``stale``.
+told from a repetition and is refused, counted in ``stale``; nor can it be taken back (``unknown``).
 """
 
-from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass, field
-from statistics import median
+from bisect import bisect_left, insort
 from typing import Any
 
 from operators.relations.config import RelationConfig
 from operators.relations.pair_evidence import Extent, PairEvidence
+from operators.relations.pattern_evidence import PatternEvidence
 
 Event = tuple[int, int, str]
 Pair = tuple[str, str]
-VERSION = 1
-
-
-@dataclass(slots=True)
-class PatternEvidence:
-    """What is known of one pattern: how often, from when to when, and its latest extents."""
-
-    count: int = 0
-    first_us: int = 0
-    last_us: int = 0
-    extents: list[Extent] = field(default_factory=list)
-    trimmed: bool = False
-
-    def knows(self, onset_us: int, within_us: int) -> bool:
-        """Whether an onset within ``within_us`` was counted already."""
-        at = bisect_left(self.extents, (onset_us - within_us, 0))
-        return at < len(self.extents) and self.extents[at][0] <= onset_us + within_us
-
-    def add(self, extent: Extent, keep: int) -> None:
-        """Count one occurrence; only the latest ``keep`` extents stay."""
-        self.first_us = min(self.first_us, extent[0]) if self.count else extent[0]
-        self.last_us = max(self.last_us, extent[0]) if self.count else extent[0]
-        self.count += 1
-        insort(self.extents, extent)
-        if len(self.extents) > keep:
-            del self.extents[0]
-            self.trimmed = True
-
-    def duration_us(self) -> float:
-        """Median length of the remembered extents (0 where none is)."""
-        return median(end - onset for onset, end in self.extents) if self.extents else 0.0
+VERSION = 2
 
 
 class Ledger:
@@ -60,6 +30,7 @@ class Ledger:
         pairs: (a, b) with a < b -> their evidence.
         stale: occurrences refused because they were older than what is remembered.
         repeated: occurrences that had been counted before.
+        unknown: occurrences to be taken back that are not remembered.
         evicted: pairs forgotten for lack of room.
     """
 
@@ -74,27 +45,43 @@ class Ledger:
         self.pairs: dict[Pair, PairEvidence] = {}
         self.stale = 0
         self.repeated = 0
+        self.unknown = 0
         self.evicted = 0
 
-    def add(self, onset_us: int, end_us: int, pattern: str) -> bool:
-        """Count an occurrence; False if it was counted before or is too old to tell."""
+    def add(self, onset_us: int, end_us: int, pattern: str, told_as: str = "") -> bool:
+        """Count an occurrence; False if it was counted before or is too old to tell.
+
+        ``told_as`` is the pattern it was told of, where that was merged into this one.
+        """
         evidence = self.patterns.get(pattern)
         if evidence is None:
             self._make_room_for_a_pattern()
             evidence = self.patterns.setdefault(pattern, PatternEvidence())
-        if evidence.trimmed and onset_us < evidence.extents[0][0]:
+        if evidence.forgotten(onset_us):
             self.stale += 1
             return False
-        if evidence.knows(onset_us, self._same_us):
-            self.repeated += 1
+        known = evidence.knows(onset_us, self._same_us)
+        self.repeated += known
+        full = known and len(evidence.told) >= 2 * self._config.max_onsets
+        if full or evidence.claimed(onset_us, told_as or pattern):
             return False
-        extent = (onset_us, max(end_us, onset_us + 1))
-        evidence.add(extent, self._config.max_onsets)
-        self._pair(extent, pattern, 1)
-        insort(self._events, (*extent, pattern))
-        if len(self._events) > self._config.max_events:
-            del self._events[0]
+        insort(evidence.told, (onset_us, max(end_us, onset_us + 1), told_as or pattern))
+        self._recount(pattern, evidence, *evidence.group(onset_us, self._same_us))
         self._evict()
+        return not known
+
+    def remove(self, onset_us: int, pattern: str, told_as: str = "") -> bool:
+        """Count an occurrence no more, as if it had never been told; False if it is not known."""
+        evidence = self.patterns.get(pattern)
+        claim = evidence.claimed(onset_us, told_as or pattern) if evidence else None
+        if evidence is None or claim is None:
+            self.unknown += 1
+            return False
+        group = evidence.group(onset_us, self._same_us)
+        evidence.told.remove(claim)
+        self._recount(pattern, evidence, *group)
+        if not evidence.count:
+            del self.patterns[pattern]
         return True
 
     def fold(self, alias: str, survivor: str) -> None:
@@ -105,10 +92,13 @@ class Ledger:
         own = self.patterns.setdefault(survivor, PatternEvidence())
         retold = self._take_back(alias)
         self._fold_pairs(alias, survivor)
-        self._fold_counts(old, own, {event[:2] for event in retold})
+        begin_us = retold[0][0] if retold else old.last_us + 1
+        self._fold_counts(old, own, begin_us)
         del self.patterns[alias]
-        for onset_us, end_us, _ in retold:
-            self.add(onset_us, end_us, survivor)
+        for onset_us, end_us, told_as in old.told:
+            if onset_us >= begin_us:
+                self.add(onset_us, end_us, survivor, told_as)
+        own.trimmed = own.trimmed or old.trimmed
 
     def drop(self, pattern: str) -> None:
         """Forget a pattern and every pair it is part of."""
@@ -117,9 +107,29 @@ class Ledger:
             self._bins -= len(self.pairs.pop(pair).bins)
         self.patterns.pop(pattern, None)
 
+    def _recount(
+        self, pattern: str, evidence: PatternEvidence, first_us: int, last_us: int
+    ) -> None:
+        """After a claim came or went: count what is due now, and pair it; take back the rest."""
+        counting = evidence.counting(first_us, last_us)
+        due = evidence.due(first_us, last_us, self._same_us)
+        for extent in sorted(counting - due):
+            evidence.take_back(extent)
+            at = bisect_left(self._events, (*extent, pattern))
+            # What has left the log was not paired with what came since: it cannot be unpaired.
+            if self._events[at : at + 1] == [(*extent, pattern)]:
+                del self._events[at]
+                self._pair(extent, pattern, -1)
+        for extent in sorted(due - counting):
+            evidence.add(extent, self._config.max_onsets)
+            self._pair(extent, pattern, 1)
+            insort(self._events, (*extent, pattern))
+            if len(self._events) > self._config.max_events:
+                del self._events[0]
+
     def _pair(self, extent: Extent, pattern: str, sign: int) -> None:
         low = bisect_left(self._events, (extent[0] - self._reach_us, 0, ""))
-        high = bisect_right(self._events, (extent[0] + self._reach_us, -1, ""))
+        high = bisect_left(self._events, (extent[0] + self._reach_us + 1, 0, ""))
         for onset_us, end_us, other in self._events[low:high]:
             if other == pattern:
                 continue
@@ -134,6 +144,8 @@ class Ledger:
                     continue
                 evidence = self.pairs[pair] = PairEvidence({})
             self._bins += evidence.add(a, b, self._bin_us, sign)
+            if not evidence.total:
+                del self.pairs[pair]
 
     def _take_back(self, alias: str) -> list[Event]:
         """Remove the remembered events of a pattern from the log and from all pairs."""
@@ -155,15 +167,19 @@ class Ledger:
             flipped = (pair[0] == alias) != (target[0] == survivor)
             self._bins += own.fold(evidence, flipped)
 
-    def _fold_counts(self, old: PatternEvidence, own: PatternEvidence, later: set[Extent]) -> None:
-        """Add what is too old to be counted again event by event (``later`` is)."""
-        own.count += old.count - len(old.extents)
+    def _fold_counts(self, old: PatternEvidence, own: PatternEvidence, begin_us: int) -> None:
+        """Add what is too old to be counted again event by event (from ``begin_us`` on it is)."""
+        forgotten = old.count - len(old.extents)
+        if forgotten:
+            own.first_us = min(own.first_us, old.first_us) if own.count else old.first_us
+            own.last_us = max(own.last_us, old.last_us) if own.count else old.last_us
+            own.count += forgotten
+        for claim in old.told:
+            if claim[0] < begin_us and not own.claimed(claim[0], claim[2]):
+                insort(own.told, claim)
         for extent in old.extents:
-            if extent not in later and not own.knows(extent[0], self._same_us):
+            if extent[0] < begin_us and not own.knows(extent[0], self._same_us):
                 own.add(extent, self._config.max_onsets)
-        if old.count > len(old.extents):
-            own.trimmed = True
-            own.first_us = min(own.first_us, old.first_us) if own.extents else old.first_us
 
     def _make_room_for_a_pattern(self) -> None:
         if len(self.patterns) >= self._config.max_patterns:
@@ -189,14 +205,18 @@ class Ledger:
             "version": VERSION,
             "events": [list(event) for event in self._events],
             "patterns": {
-                name: [e.count, e.first_us, e.last_us, [list(x) for x in e.extents], e.trimmed]
+                name: [
+                    *(e.count, e.first_us, e.last_us, e.trimmed),
+                    [list(extent) for extent in e.extents],
+                    [list(claim) for claim in e.told],
+                ]
                 for name, e in self.patterns.items()
             },
             "pairs": [
                 [a, b, e.total, e.last_us, [[key, *cell] for key, cell in e.bins.items()]]
                 for (a, b), e in self.pairs.items()
             ],
-            "counters": [self.stale, self.repeated, self.evicted],
+            "counters": [self.stale, self.repeated, self.unknown, self.evicted],
         }
 
     @classmethod
@@ -211,12 +231,14 @@ class Ledger:
             raise ValueError(f"{msg}; start without the recovery state")
         ledger = cls(config)
         ledger._events = [(onset, end, name) for onset, end, name in state["events"]]
-        for name, (count, first, last, extents, trimmed) in state["patterns"].items():
+        for name, (count, first, last, trimmed, extents, told) in state["patterns"].items():
             kept = [(onset, end) for onset, end in extents]
-            ledger.patterns[name] = PatternEvidence(count, first, last, kept, trimmed)
+            claims = [(onset, end, told_as) for onset, end, told_as in told]
+            ledger.patterns[name] = PatternEvidence(count, first, last, kept, claims, trimmed)
         for a, b, total, last, cells in state["pairs"]:
             bins = {cell[0]: list(cell[1:]) for cell in cells}
             ledger.pairs[a, b] = PairEvidence(bins, total, last)
             ledger._bins += len(bins)
-        ledger.stale, ledger.repeated, ledger.evicted = state["counters"]
+        counters = state["counters"]
+        ledger.stale, ledger.repeated, ledger.unknown, ledger.evicted = counters
         return ledger

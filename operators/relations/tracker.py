@@ -1,9 +1,9 @@
 """The relations of one stream: evidence in, typed relations out, re-examined every minute.
 
 Invariant: what is reported depends on what was heard and on the stream position, never on the
-order of arrival, on repetitions or on the wall clock. Ids never change meaning: after a merge
-the survivor carries the evidence of both. It does not know vectors (``kinship`` does), nor why
-two sounds belong together.
+order of arrival, on repetitions or on the wall clock; an occurrence that was taken back is as good
+as never told. Ids never change meaning: after a merge the survivor carries the evidence of both.
+It does not know vectors (``kinship`` does), nor why two sounds belong together.
 """
 
 import math
@@ -19,8 +19,9 @@ from operators.relations.kinds import UNREPORTED
 from operators.relations.ledger import Ledger
 from operators.relations.links import Link, find_links
 from operators.relations.periodic import Beat, find_beat
+from operators.revision import Revision
 
-VERSION = 1
+VERSION = 2
 _MAX_ALIASES = 4_096
 
 
@@ -44,10 +45,10 @@ class RelationTracker:
         self._reported: dict[str, Relation] = {}
         self._next_s = self.config.evaluate_every_s
 
-    def observe(self, item: Occurrence | Pattern) -> list[Relation]:
-        """Take an occurrence or the news of a pattern.
+    def observe(self, item: Occurrence | Pattern | Revision) -> list[Relation]:
+        """Take an occurrence, a correction or the news of a pattern.
 
-        An occurrence decided after the next evaluation is due is counted after it, so that an
+        What was decided after the next evaluation is due is counted after it, so that an
         evaluation depends on the stream position alone.
 
         Returns:
@@ -62,8 +63,12 @@ class RelationTracker:
             now_s = math.floor(item.emitted_s / every) * every
             changed = self._evaluate(now_s, final=False)
             self._next_s = now_s + every
-        name = self._alias.get(item.pattern, item.pattern)
-        self.ledger.add(round(item.start_s * 1e6), round(item.end_s * 1e6), name)
+        told_as = item.pattern if isinstance(item, Occurrence) else item.pattern_from
+        name, onset_us = self._alias.get(told_as, told_as), round(item.start_s * 1e6)
+        if isinstance(item, Occurrence):
+            self.ledger.add(onset_us, round(item.end_s * 1e6), name, told_as)
+        elif item.gone:
+            self.ledger.remove(onset_us, name, told_as)
         return changed
 
     def finish(self, end: StreamEnd) -> list[Relation]:

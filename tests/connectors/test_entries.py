@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from connectors.entries import Storable, decode, encode
 from operators.records import Centroid, Embedding, Novel, Occurrence, Pattern, Relation
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
 text = st.text(max_size=20)
 number = st.floats(allow_nan=False, width=64)
@@ -20,6 +21,12 @@ records = st.one_of(
         Embedding, text, whole, whole, number, st.booleans(), number, text, vector, whole, text
     ),
     st.builds(Occurrence, text, text, number, number, whole, number, number, st.booleans(), text),
+    st.builds(
+        Revision,
+        *(text, number, whole, text, text),
+        st.sampled_from(["merge", "split", "hindsight"]),
+        *(number, text),
+    ),
     st.builds(
         Pattern,
         *(text, text, text, whole, number, number, whole, whole, number),

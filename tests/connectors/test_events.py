@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,11 @@ from operators.records import (
     Verdict,
 )
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
+TRACED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+REVISION = Revision("s", 61.25, 61_250_000_000, "pa", "pb", "hindsight", 900.0)
 OCCURRENCE = Occurrence("s", "pa", 61.25, 62.0, 61_250_000_000, 0.91234, 62.5, backfilled=False)
 PATTERN = Pattern("s", "pa", "", 2, 1.0, 61.25, 1, 2, 0.75, "born")
 RELATION = Relation("s", "sequential", "pa", "pb", 7, lag_s=1.5, lag_sd_s=0.1, lift=4.12345)
@@ -44,6 +49,7 @@ KEYS = {
         "event stream kind source target lag_s lag_sd_s period_s support probability lift q "
         "first_s last_s indirect"
     ),
+    REVISION: "event stream start_s start_ns pattern_from pattern reason",
     Novel("s", 1.0, 2.0): "event stream start_s end_s",
     FAILURE: "event stream stage reason detail remedy start_s",
     Verdict("s", 0, 0, "m", "gated"): "event stream start_s space verdict reason",
@@ -108,6 +114,31 @@ def test_a_change_of_rung_names_who_serves_now_or_nobody() -> None:
     assert none_left["to"] is None
 
 
+def test_a_revision_says_what_is_gone_and_what_came_instead() -> None:
+    assert as_event(REVISION) == {
+        "event": "revision",
+        "stream": "s",
+        "start_s": 61.25,
+        "start_ns": 61_250_000_000,
+        "pattern_from": "pa",
+        "pattern": "pb",
+        "reason": "hindsight",
+    }
+    added = as_event(replace(REVISION, pattern_from=""))
+    withdrawn = as_event(replace(REVISION, pattern="", traceparent=TRACED))
+    assert added is not None
+    assert withdrawn is not None
+    assert (added["pattern_from"], added["pattern"]) == (None, "pb")
+    assert (withdrawn["pattern_from"], withdrawn["pattern"]) == ("pa", None)
+    assert withdrawn["trace_id"] == TRACED[3:35]
+
+
+def test_every_revision_is_told_in_order() -> None:
+    items = [OCCURRENCE, REVISION, PATTERN, REVISION]
+    told = [line["event"] for line in lines_of(items, windows=False)]
+    assert told == ["occurrence", "revision", "pattern", "revision"]
+
+
 def test_a_withdrawn_relation_says_so() -> None:
     event = as_event(Relation("s", "periodic", "pa", "", 3, withdrawn=True))
     assert event is not None
@@ -169,7 +200,22 @@ def readable(items: list[object], *, quiet: bool = False, windows: bool = False)
     lines = ReadableLines(Console(file=out, width=200), windows=windows, quiet=quiet)
     for item in items:
         lines(item)
+    lines.close()
     return out.getvalue()
+
+
+def test_a_person_reads_one_line_of_what_hindsight_corrected() -> None:
+    late = Occurrence("s", "pb", 61.25, 62.0, 61_250_000_000, 0.8, 900.0, backfilled=True)
+    text = readable([OCCURRENCE, OCCURRENCE, late, REVISION, OCCURRENCE, late]).splitlines()
+    assert [line.split(maxsplit=2)[2] for line in text] == [
+        "pa  no. 1  score 0.91",
+        "pa  no. 2  score 0.91",
+        "hindsight: 1 moved",
+        "pa  no. 2  score 0.91",
+        "pb  no. 2  score 0.80  late",
+    ]
+    assert text[2].startswith("s 15:00.0")
+    assert readable([late, REVISION], quiet=True) == ""
 
 
 def test_a_person_reads_where_what_and_how_sure() -> None:

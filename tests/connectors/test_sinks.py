@@ -8,6 +8,7 @@ import pytest
 from connectors.milvus.errors import StoreUnwritable
 from connectors.sinks import EventSink, StoreSink
 from operators.records import Novel, Occurrence
+from operators.revision import Revision
 
 OCCURRENCE = Occurrence("s", "pa", 1.0, 2.0, 1, 0.9, 2.5, backfilled=False)
 
@@ -56,6 +57,14 @@ def test_only_what_is_kept_goes_to_the_spool_and_a_snapshot_waits_for_the_disk()
     assert (store.kept, store.syncs) == ([OCCURRENCE], 0)
     writing.snapshot()
     assert store.syncs == 1
+
+
+def test_a_revision_goes_to_the_spool_in_order_unless_nothing_is_gone() -> None:
+    added = Revision("s", 1.0, 1, "", "pa", "hindsight", 900.0)
+    gone = Revision("s", 1.0, 1, "pa", "", "hindsight", 900.0)
+    store = Spooling(refusals=0)
+    part(store).write_batch([OCCURRENCE, added, gone, OCCURRENCE])
+    assert store.kept == [OCCURRENCE, gone, OCCURRENCE]
 
 
 def test_what_the_spool_refuses_is_offered_again() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,12 @@ from connectors.milvus.process import StoreProcess, state_dir
 from connectors.milvus.queries import Queries
 from connectors.milvus.reader import Reader
 from connectors.milvus.writer import Acknowledged, Writer
+from connectors.sinks import StoreSink
 from connectors.spool import Spool
 from connectors.store import Store
-from operators.records import Failure, Novel
+from operators.ledger import Ledger
+from operators.records import Failure, Novel, Occurrence
+from operators.revision import Revision, settled
 
 Eventually = Callable[[Callable[[], object]], bool]
 Ended = Callable[[int], bool]
@@ -132,6 +136,67 @@ def test_the_newest_change_of_a_key_wins_within_a_batch_and_across(
         assert support() == [1]
         store.append([gone])
         assert support() == []
+    assert heard.failures == []
+
+
+def revised(gone: Occurrence, now: str = "") -> Revision:
+    stream, at_ns = gone.stream, gone.start_ns
+    return Revision(stream, gone.start_s, at_ns, gone.pattern, now, "hindsight", 900.0)
+
+
+def test_rows_are_the_occurrences_that_stand_however_often_it_is_replayed(
+    tmp_path: Path, make, heard: Heard
+) -> None:
+    """As the flow does it: through the sink, in pieces, and again after a crash."""
+    uri = str(tmp_path / "x.db")
+    first, second, third, other = (make.occurrence("p", n) for n in (1, 2, 3, 4))
+    told = [
+        *(first, second, third, other),
+        *(make.occurrence("q", 1), revised(first, "q")),
+        *(make.occurrence("p", 2.02), revised(second, "p")),
+        *(make.occurrence("p", 9), Revision("mic", 9.0, 9 * 10**9, "", "p", "hindsight", 900.0)),
+        *(revised(third), revised(other), replace(other, score=0.5)),
+    ]
+    ledger = Ledger()
+    for item in told:
+        ledger.note(item)
+    standing = settled(told)
+    with heard.open(uri) as store, Queries(uri) as queries:
+        sink = StoreSink(store, pytest.fail).build_part("store", "spool", None)
+        for pieces in ([told], [told[at : at + 1] for at in range(len(told))], [told[5:]]):
+            for piece in pieces:
+                sink.write_batch(piece)
+                if len(pieces) > 1:
+                    assert store.drain(10)
+            assert store.drain(10)
+            assert keys(uri, "occurrences") == sorted(item.key for item in standing)
+            assert len(queries.occurrences()) == ledger.occurrences == len(standing) == 4
+        assert [
+            (row["pattern"], row["start_s"], row["score"]) for row in queries.occurrences()
+        ] == [*(("q", 1.0, 0.9), ("p", 2.02, 0.9), ("p", 4.0, 0.5), ("p", 9.0, 0.9))]
+        store.append([make.pattern("p"), make.pattern("q", status="merged", into="p")])
+        assert store.drain(10)
+        assert {row["pattern"] for row in queries.occurrences()} == {"p"}
+        assert [row["start_s"] for row in queries.occurrences(since_s=6.0)] == [4.0, 9.0]
+    assert heard.failures == []
+
+
+def test_what_was_spooled_before_a_crash_deletes_what_is_gone_and_keeps_what_came_again(
+    tmp_path: Path, make, heard: Heard
+) -> None:
+    """A process that died left upsert, deletion and upsert of a key; they are carried in order."""
+    uri = str(tmp_path / "x.db")
+    back, gone = make.occurrence("p", 1), make.occurrence("p", 2)
+    with heard.open(uri) as store:
+        store.append([back, gone])
+        assert store.drain(10)
+    left = Spool(state_dir(Path(uri)) / "spool", max_bytes=1 << 20)
+    left.append([encode(record) for record in (gone, revised(back), revised(gone), back)])
+    left.close()
+    with heard.open(uri) as store:
+        store.append([gone, revised(gone)])
+        assert store.drain(10)
+    assert keys(uri, "occurrences") == [back.key]
     assert heard.failures == []
 
 

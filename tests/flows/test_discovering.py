@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from flows.discovering import found_in
 from operators import tracing
 from operators.records import BANDS, Novel, Occurrence, Region
+from operators.revision import Revision
 
 WINDOW = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01"
@@ -15,6 +16,7 @@ FOUND = [
     Occurrence("s", "p1", 0.0, 1.0, 0, 0.9, 1.2, False),
     Novel("s", 2.0, 3.0),
     Occurrence("s", "p2", 4.0, 5.0, 0, 0.9, 5.2, False),
+    Revision("s", 1.0, 10**9, "p3", "", "hindsight", 5.2),
 ]
 
 
@@ -32,10 +34,10 @@ def test_what_was_found_leads_to_the_span_of_its_finding(exported: InMemorySpanE
     assert [f"{link.context.span_id:016x}" for link in span.links] == [OTHER[36:52]]
     assert (span.start_time, span.end_time) == (1_000, 8_000)
     attributes = dict(span.attributes or {})
-    assert attributes[tracing.PATTERNS] == ("p1", "p2")
+    assert attributes[tracing.PATTERNS] == ("p1", "p2", "p3")
     assert attributes[tracing.WAIT_S] == pytest.approx(2e-6)
     header = tracing.traceparent_of(trace.NonRecordingSpan(span.context))
-    assert [getattr(item, "traceparent", None) for item in told] == [header, None, header]
+    assert [getattr(item, "traceparent", None) for item in told] == [header, None, header, header]
 
 
 @pytest.mark.parametrize(

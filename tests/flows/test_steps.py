@@ -36,11 +36,13 @@ from operators.records import (
     Occurrence,
     Pattern,
     Region,
+    Relation,
     StreamEnd,
     Verdict,
     Window,
 )
 from operators.relations import RelationTracker
+from operators.revision import Revision
 from operators.scene import scene
 from operators.segment import Segmenter
 
@@ -166,6 +168,46 @@ def test_infer_and_kinship_resume_with_what_was_in_flight(
     parts = resumed(joining, frames, 100, tmp_path / "kept")
     assert {item.key for item in parts if isinstance(item, Embedding)} == wanted
     assert final_centroids(parts) == final_centroids(whole)
+
+
+def test_what_is_taken_back_passes_the_steps_and_a_restart(
+    station: Station, tmp_path: Path
+) -> None:
+    """Relations and centroids are those of the occurrences that stand, wherever it resumes."""
+
+    def heard(pattern: str, at_s: float, emitted_s: float) -> Occurrence:
+        at_ns = round(at_s * 1e9)
+        return Occurrence("s", pattern, at_s, at_s + 0.5, at_ns, 0.9, emitted_s, emitted_s > 500)
+
+    def window(at_s: float) -> Embedding:
+        index, vector = round(at_s * ANALYSIS_RATE_HZ), np.ones(4, np.float32)
+        return Embedding("s", index, round(at_s * 1e9), 1.0, True, -20.0, "logmel", vector)
+
+    def both(keyed: Any) -> Any:
+        related = steps.relate("relations", keyed, station)
+        return op.merge("both", related, steps.join("kinship", keyed, station))
+
+    end = StreamEnd("s", 600 * ANALYSIS_RATE_HZ, 0)
+    starts = [10.0 + 25.0 * n + n % 7 for n in range(20)]
+    found = [heard(p, s + lag, s + lag + 1) for s in starts for p, lag in (("a", 0.0), ("b", 1.5))]
+    moved = [
+        item
+        for s in starts
+        for item in (
+            heard("c", s + 1.5, 590.0),
+            Revision("s", s + 1.5, round((s + 1.5) * 1e9), "b", "c", "hindsight", 590.0),
+        )
+    ]
+    items = [*(window(s + 1.5) for s in starts), *found, *moved, end, end]
+    whole = through(both, items)
+    parts = resumed(both, items, len(items) - 15, tmp_path / "kept")
+    for told in (whole, parts):
+        links = [r for r in told if isinstance(r, Relation) and r.kind == "sequential"]
+        assert {link.key: link.withdrawn for link in links} == {
+            "a|sequential|b": True,
+            "a|sequential|c": False,
+        }
+        assert final_centroids(told) == {"b": 0, "c": 20}
 
 
 def final_centroids(items: list[Any]) -> dict[str, int]:

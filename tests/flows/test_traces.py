@@ -176,7 +176,9 @@ def test_metrics_say_what_the_summary_says(followed) -> None:
     summary = events[-1]
     verdicts = {outcome: summary[outcome] for (outcome,) in collector.values("grym.windows")}
     assert collector.values("grym.windows") == {(k,): v for k, v in verdicts.items()}
-    assert collector.values("grym.pattern.matches") == {(): summary["occurrences"]}
+    revised = collector.values("grym.revisions")
+    gone = revised["moved",] + revised["withdrawn",]
+    assert collector.values("grym.pattern.matches") == {(): summary["occurrences"] + gone}
     assert collector.values("grym.patterns") == {(): summary["patterns"]}
     assert collector.values("grym.audio.heard")[()] == pytest.approx(summary["audio_s"], abs=1e-3)
     assert collector.values("grym.breaker.state")["logmel", "closed"] == 1

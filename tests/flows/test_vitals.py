@@ -55,6 +55,11 @@ def test_figures_and_metrics_say_what_the_summary_says(watched) -> None:
     assert vitals.latency_p95_ms == summary["latency_ms"]["p95"]
     assert vitals.rss_mb > 50
     assert told["grym.windows"] == [(outcomes[name], {"outcome": name}) for name in outcomes]
+    gone = sum(n for n, labels in told["grym.revisions"] if labels["kind"] != "added")
+    assert [labels["kind"] for _, labels in told["grym.revisions"]] == [
+        *("added", "moved", "withdrawn")
+    ]
+    assert told["grym.pattern.matches"] == [(vitals.occurrences + gone, {})]
     assert told["grym.audio.heard"] == [(vitals.audio_s, {})]
     assert told["grym.breaker.state"] == [
         (int(state == "closed"), {"model": "logmel", "state": state})

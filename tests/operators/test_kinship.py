@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from operators.kinship import Kinship, KinshipConfig
 from operators.kinship.affinity import affinities
 from operators.kinship.kinship import Said
+from operators.kinship.rooms import Rooms
 from operators.records import (
     ANALYSIS_RATE_HZ,
     Centroid,
@@ -25,6 +26,7 @@ from operators.records import (
     StreamEnd,
     Verdict,
 )
+from operators.revision import Revision, settled
 
 SPACE = "net-0badcafe-64"
 END = StreamEnd("s", 300 * ANALYSIS_RATE_HZ, 0)
@@ -49,6 +51,11 @@ def _heard(pattern: str, start_s: float, later_s: float = 1.0) -> Occurrence:
     return Occurrence(
         "s", pattern, start_s, start_s + 0.5, round(start_s * 1e9), 0.9, start_s + later_s, False
     )
+
+
+def _gone(pattern: str, start_s: float, emitted_s: float, now: str = "") -> Revision:
+    start_ns = round(start_s * 1e9)
+    return Revision("s", start_s, start_ns, pattern, now, "hindsight", emitted_s)
 
 
 def _dead(at_s: float, space: str = SPACE) -> Verdict:
@@ -83,7 +90,13 @@ def _lanes() -> list[list]:
     discovery: list = [*occurrences]
     discovery.insert(21, _news("p5", "retired"))
     discovery.insert(16, _news("p0", "merged", into="p1"))
-    discovery.insert(15, replace(_heard("p3", 60.0), emitted_s=170.0))
+    discovery[15:15] = [replace(_heard("p3", 60.0), emitted_s=200.0), _gone("p4", 49.0, 200.0)]
+    discovery[12:12] = [
+        *(replace(_heard("p1", 5.05), emitted_s=130.0), _gone("p0", 5.0, 130.0, "p1")),
+        *(replace(_heard("p3", 38.1), emitted_s=130.0), _gone("p3", 38.0, 130.0, "p3")),
+        *(_gone("p2", 27.0, 130.0), _gone("p2", 28.0, 130.0)),
+        _gone("", 71.0, 130.0, "p4"),
+    ]
     discovery.insert(9, replace(_heard("p3", 40.0), emitted_s=100.0, backfilled=True))
     discovery.insert(5, _news("p1", "confirmed"))
     embeddings.insert(4, _embedding(20.0, _vector(7)))
@@ -94,7 +107,7 @@ def _lanes() -> list[list]:
     return [[*discovery, END], [*one, END], [*two[:14], *two[16:], END]]
 
 
-CONFIG = KinshipConfig(wait_s=100.0)
+CONFIG = KinshipConfig(wait_s=100.0, revise_s=130.0)
 
 
 def _mixed(lanes: list[list], rng: random.Random) -> list[tuple[int, Any]]:
@@ -175,7 +188,8 @@ def test_the_lanes_of_these_tests_make_everything_happen() -> None:
     }
     assert {g.key for g in gone if isinstance(g, Relation)} == {"p4|similar|p5"}
     assert len([item for item in said if isinstance(item, Relation)]) > 2
-    assert {"occurrence_late", "occurrence_unmatched", "embedding_unmatched"} <= {*kinship.dropped}
+    unjoined = ("occurrence_late", "occurrence_unmatched", "embedding_unmatched")
+    assert {*unjoined, "revision_late", "revision_unmatched"} <= {*kinship.dropped}
 
 
 @settings(max_examples=30, deadline=None)
@@ -344,6 +358,114 @@ def test_a_window_told_twice_counts_once() -> None:
     assert [c.count for c in _run(items)] == [1]
 
 
+def _centroids(items: list, config: KinshipConfig | None = None) -> dict:
+    """Centroids in a store after both lanes have ended."""
+    rows = _rows(_run([*items, END, END], config=config))
+    return {key[0]: row for key, row in rows.items() if isinstance(key, tuple)}
+
+
+def test_what_is_taken_back_leaves_no_trace_in_a_centroid() -> None:
+    windows = [_embedding(5.0 * k + 1, _vector(k)) for k in range(4)]
+    heard = [_heard("p", 5.0 * k + 1) for k in range(4)]
+    taken = [_gone("p", 6.0, 200.0), _gone("p", 16.0, 200.0)]
+    assert _centroids([*windows, *heard, *taken]) == _centroids([*windows, heard[0], heard[2]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_centroids_are_those_of_the_occurrences_that_stand(rng: random.Random) -> None:
+    """Whoever claims a window, moves or goes, and whichever pattern is merged in between."""
+    windows = [_embedding(2.0 * k + 1, _vector(k)) for k in range(6)]
+    told: list = []
+    for at_s in (rng.choice((1, 3, 5, 7, 9, 11)) + rng.choice((0.0, 0.02)) for _ in range(12)):
+        told.append(replace(_heard(rng.choice("pqr"), at_s), emitted_s=20.0 + len(told)))
+        gone = rng.choice(settled(told))
+        if rng.random() < 0.5:
+            told.append(_gone(gone.pattern, gone.start_s, 20.0 + len(told)))
+    merged = _news("q", "merged", "p")
+    at = rng.randrange(len(told) + 1)
+    items = [*told[:at], merged, *told[at:]]
+    kept = [item for item in items if item in settled(told) or item is merged]
+    assert _centroids([*windows, *items]) == _centroids([*windows, *kept])
+
+
+def test_a_correction_after_a_centroid_was_told_is_told_although_its_count_is_the_same() -> None:
+    windows = [_embedding(at, _vector(round(at))) for at in (6.0, 6.3, 90.0, 190.0)]
+    moved = [replace(_heard("p", 6.3), emitted_s=100.0), _gone("p", 6.0, 100.0, "p")]
+    items = [*windows, _heard("p", 6.0), _heard("x", 90.0), *moved, _heard("x", 190.0)]
+    told = [c for c in _run([*items, END, END]) if isinstance(c, Centroid) and c.pattern == "p"]
+    assert [(c.count, c.withdrawn) for c in told] == [(1, False), (1, False)]
+    np.testing.assert_allclose(told[1].vector, _vector(6), atol=1e-6)
+    (one, two) = (_vector(6), _vector(round(6.3)))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_an_onset_that_moves_within_its_window_changes_nothing() -> None:
+    windows = [_embedding(6.0, _vector(1))]
+    moved = [replace(_heard("p", 6.05), emitted_s=100.0), _gone("p", 6.0, 100.0, "p")]
+    assert _centroids([*windows, _heard("p", 6.0), *moved]) == _centroids(
+        [*windows, _heard("p", 6.0)]
+    )
+    assert _centroids([*windows, _heard("p", 6.0), *moved, _gone("p", 6.05, 110.0)]) == {}
+
+
+def test_a_window_moves_to_another_pattern_and_a_pattern_without_any_is_withdrawn() -> None:
+    windows = [_embedding(at, _vector(round(at))) for at in (6.0, 90.0, 1_300.0)]
+    moved = [replace(_heard("q", 6.0), emitted_s=1_200.0), _gone("p", 6.0, 1_200.0, "q")]
+    items = [*windows, _heard("p", 6.0), _heard("q", 90.0), *moved, _heard("q", 1_300.0)]
+    said = _run([*items, END, END])
+    told = [(c.pattern, c.count, c.withdrawn) for c in said if isinstance(c, Centroid)]
+    assert told == [
+        ("p", 1, False),
+        ("q", 1, False),
+        ("p", 0, True),
+        ("q", 2, False),
+        ("q", 3, False),
+    ]
+
+
+def test_each_side_of_a_merge_is_taken_back_under_its_own_name() -> None:
+    windows = [_embedding(6.0, _vector(1)), _embedding(16.0, _vector(2))]
+    both = [_heard("p", 6.0), _heard("q", 6.0), _heard("p", 16.0)]
+    merged = _news("q", "merged", "p")
+    alone = _centroids([*windows, both[0], both[2]])
+    assert _centroids([*windows, *both, merged, _gone("q", 6.0, 30.0)]) == alone
+    assert _centroids([*windows, *both, merged, _gone("p", 6.0, 30.0)]) == alone
+    assert _centroids([*windows, *both, _gone("q", 6.0, 30.0, "p"), merged]) == alone
+
+
+def test_after_the_time_for_it_a_centroid_keeps_what_is_taken_back_and_says_so() -> None:
+    config = KinshipConfig(wait_s=30.0, revise_s=60.0)
+    kinship = Kinship("s", config)
+    said: list[Said] = []
+    for item in (
+        *(_embedding(at, _vector(1)) for at in (6.0, 8.0, 140.0)),
+        *(_heard("p", 6.0), _heard("x", 100.0), _gone("p", 6.0, 100.0)),
+        *(END, END),
+    ):
+        said += kinship.hear(item)
+    assert [(c.pattern, c.count) for c in said if isinstance(c, Centroid)] == [("p", 1)]
+    assert kinship.dropped["revision_late"] == 1
+
+
+def test_windows_that_served_stay_for_hindsight_and_go_first_when_there_is_no_room() -> None:
+    rooms = Rooms(KinshipConfig(wait_s=30.0, revise_s=1_000.0, max_waiting=3), 1)
+    for second in (6, 12):
+        rooms.add("one", second * 10**6, _vector(second))
+    assert rooms.join((6 * 10**6, "p"))
+    rooms.expire(400 * 10**6)
+    assert [at for at, *_ in rooms.snapshot()["rooms"][0][2]] == [6 * 10**6]
+    assert rooms.join((6 * 10**6 + 5, "q"))
+    for second in (398, 399, 400):
+        rooms.add("one", second * 10**6, _vector(second))
+    assert [at for at, *_ in rooms.snapshot()["rooms"][0][2]] == [
+        398 * 10**6,
+        *(399 * 10**6, 4 * 10**8),
+    ]
+    assert rooms.part((6 * 10**6, "p")) == []
+    assert rooms.dropped == {"embedding_unmatched": 1, "revision_unmatched": 1}
+
+
 def test_centroids_that_grew_are_told_once_an_interval_and_at_the_end() -> None:
     items: list = []
     for number in range(10):
@@ -364,7 +486,7 @@ def test_a_centroid_is_the_unit_mean_of_its_vectors() -> None:
 
 
 def test_a_backfilled_occurrence_is_still_joined_and_one_beyond_the_wait_is_counted() -> None:
-    config = KinshipConfig(wait_s=100.0)
+    config = KinshipConfig(wait_s=100.0, revise_s=100.0)
     kinship = Kinship("s", config)
     said: list[Said] = []
     for item in (

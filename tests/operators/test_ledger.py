@@ -16,6 +16,7 @@ from operators.records import (
     SourceState,
     Verdict,
 )
+from operators.revision import Revision, settled
 
 USAGE = Usage(elapsed_s=4.0, cpu_s=2.0, cores=2, rss_mb=300.04)
 
@@ -56,6 +57,30 @@ def test_patterns_and_relations_are_counted_in_their_last_state() -> None:
         ledger.note(item)
     summary = ledger.summary(USAGE)
     assert (summary["patterns"], summary["relations"], summary["occurrences"]) == (1, 1, 1)
+
+
+def test_occurrences_are_counted_as_they_stand() -> None:
+    def heard(pattern: str, start_ns: int) -> Occurrence:
+        return Occurrence("s", pattern, 0.0, 1.0, start_ns, 0.9, 1.2, backfilled=False)
+
+    def revised(start_ns: int, pattern_from: str, pattern: str) -> Revision:
+        return Revision("s", 0.0, start_ns, pattern_from, pattern, "hindsight", 900.0)
+
+    ledger = Ledger()
+    told = [
+        *(heard("a", 1), heard("a", 2), heard("a", 3)),
+        *(heard("b", 1), revised(1, "a", "b")),
+        *(heard("a", 9), revised(9, "", "a")),
+        revised(2, "a", ""),
+    ]
+    for item in told:
+        ledger.note(item)
+    assert ledger.summary(USAGE)["occurrences"] == ledger.occurrences == len(settled(told)) == 3
+    assert ledger.matches == 5
+    assert ledger.revisions == {"moved": 1, "added": 1, "withdrawn": 1}
+    earlier = Ledger()
+    earlier.note(revised(1, "a", ""))  # what an earlier process told is taken back
+    assert earlier.occurrences == 0
 
 
 def test_only_a_source_that_failed_counts_as_failed_and_only_once() -> None:

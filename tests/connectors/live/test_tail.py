@@ -1,5 +1,6 @@
 """Records become lines."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,6 +25,7 @@ from operators.records import (
     Verdict,
 )
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
 NOON_NS = int(datetime(2026, 5, 1, 12, 4, 11, tzinfo=UTC).timestamp()) * 10**9
 
@@ -74,7 +76,8 @@ def test_a_pattern_goes_by_its_name_and_ordinal(tail: Tail) -> None:
     assert told(tail, occurrence("pa", 12.0)) == ["12:04:23  roof  P7  11th  conf 0.82"]
     said = Description("roof", "pa", "metal squeak", "gama", 1.0, 1.5, NOON_NS + 10**9)
     assert told(tail, said) == ["12:04:12  roof  P7  gama: metal squeak"]
-    (line,) = told(tail, occurrence("pa", 13.0, late=True))
+    assert told(tail, occurrence("pa", 13.0, late=True)) == []
+    (line,) = told(tail, pattern("pa", 12, "confirmed"))
     assert line == '12:04:24  roof  P7 "metal squeak"  12th  conf 0.82  late'
 
 
@@ -97,6 +100,24 @@ def test_an_occurrence_whose_pattern_is_never_named_is_told_all_the_same(tail: T
     ]
     many = [occurrence(f"p{number}", 3.0) for number in range(65)]
     assert len(told(tail, *many)) == 64
+
+
+def revised(at_s: float, pattern_from: str, now: str, emitted_s: float = 900.0) -> Revision:
+    start_ns = NOON_NS + round(at_s * 1e9)
+    return Revision("roof", at_s, start_ns, pattern_from, now, "hindsight", emitted_s)
+
+
+def test_a_look_back_is_one_line_and_the_counts_are_those_that_stand(tail: Tail) -> None:
+    told(tail, occurrence("pa", 1.0), occurrence("pa", 5.0), pattern("pa", 2))
+    late = replace(occurrence("pa", 3.0, late=True), emitted_s=900.0)
+    passed = [late, revised(3.0, "", "pa"), revised(5.0, "pa", ""), revised(1.0, "pa", "pa")]
+    assert told(tail, *passed) == []
+    assert told(tail, pattern("pa", 2)) == [
+        "12:19:11  roof  hindsight: 1 added, 1 moved, 1 withdrawn"
+    ]
+    assert told(tail, occurrence("pa", 901.0)) == ["12:19:12  roof  P7  3rd  conf 0.82"]
+    told(tail, revised(901.0, "pa", "", 1_800.0))
+    assert [line.plain for line in tail.flush()] == ["12:34:11  roof  hindsight: 1 withdrawn"]
 
 
 def test_what_becomes_of_patterns_and_relations_is_told_in_names(tail: Tail) -> None:

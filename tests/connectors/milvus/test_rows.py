@@ -8,6 +8,7 @@ from connectors.milvus.rows import flaw_of, record_of, write_of
 from connectors.milvus.schema import LAYOUTS, collection_name, layout_of
 from operators.records import Pattern
 from operators.remarks import Description, Tag
+from operators.revision import Revision
 
 
 def test_a_row_holds_every_column_of_its_layout(make) -> None:
@@ -59,6 +60,16 @@ def test_withdrawing_a_relation_deletes_its_row(make) -> None:
     assert write.row is None
     assert write.key == "a|sequential|b"
     assert write.dimension == 0
+    assert flaw_of(write) == ""
+
+
+@pytest.mark.parametrize("now", ["", "q", "p"])
+def test_a_revision_deletes_the_row_of_the_occurrence_that_is_gone(make, now: str) -> None:
+    gone = make.occurrence("p", 1.5)
+    write = write_of(Revision("mic", 1.5, gone.start_ns, "p", now, "hindsight", 900.0))
+    assert write.row is None
+    assert (write.collection, write.key) == ("occurrences", gone.key)
+    assert (write.stream, write.start_s) == ("mic", 1.5)
     assert flaw_of(write) == ""
 
 

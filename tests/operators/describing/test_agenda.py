@@ -1,4 +1,5 @@
 from operators.describing.agenda import Agenda
+from operators.revision import Revision
 from tests.operators.describing.conftest import occurrence, pattern
 
 
@@ -53,6 +54,19 @@ def test_an_occurrence_whose_audio_is_gone_is_not_offered_twice() -> None:
     plan.missed(at)
     assert plan.changed(pattern("p")) is None
     plan.missed(occurrence("nobody", 1.0))
+
+
+def test_an_occurrence_that_hindsight_took_back_is_not_due() -> None:
+    plan = agenda()
+    early, late = occurrence("p", 1.0), occurrence("p", 9.0)
+    plan.heard(late)
+    for at in (early, late, occurrence("nobody", 9.0)):
+        back = Revision(at.stream, at.start_s, at.start_ns, at.pattern, "q", "hindsight", 900.0)
+        plan.taken_back(back)
+        if at is early:
+            assert plan.changed(pattern("p")) is late
+    assert plan.changed(pattern("p")) is None
+    assert plan.heard(early) is early
 
 
 def test_who_took_a_described_pattern_in_counts_as_described() -> None:

@@ -18,6 +18,7 @@ from operators.describing.ring import Rings
 from operators.models.protocol import ModelError
 from operators.records import Failure, Floats, Frame, StreamEnd
 from operators.remarks import Description
+from operators.revision import Revision
 from tests.operators.describing.conftest import (
     RATE,
     Lane,
@@ -93,6 +94,18 @@ def test_while_one_exemplar_is_on_its_way_no_other_of_that_pattern_is_cut(make: 
     lane.submit(occurrence("p", 2.0), occurrence("p", 3.0))
     assert lane.lane.waiting == 0
     lane.model.released.set()
+    assert len(texts(lane.settle())) == 1
+
+
+def test_nothing_is_cut_of_what_hindsight_took_back_before(make: Make) -> None:
+    lane = make()
+    lane.submit(*frames(3.0))
+    at = occurrence("p", 2.8)  # its end has not come in yet
+    back = Revision("mic", at.start_s, at.start_ns, "p", "", "hindsight", 900.0)
+    lane.submit(pattern("p"), at, back, *frames(6.0)[3:])
+    assert lane.settle() == []
+    assert lane.model.heard == []
+    lane.submit(occurrence("p", 4.0))
     assert len(texts(lane.settle())) == 1
 
 

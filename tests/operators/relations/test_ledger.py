@@ -10,6 +10,14 @@ from operators.relations.config import RelationConfig
 from operators.relations.ledger import Ledger
 
 S = 1_000_000
+claims = st.lists(
+    st.tuples(
+        st.integers(0, 2_000).map(lambda n: 5 * n), st.integers(100, 3_000), st.sampled_from("abc")
+    ),
+    max_size=25,
+    unique_by=lambda item: (item[0], item[2]),
+)
+"""Close enough together for several of one event, also of one pattern."""
 heard = st.lists(
     st.tuples(st.integers(0, 40_000), st.integers(100, 3_000), st.sampled_from("abcd")),
     max_size=25,
@@ -24,6 +32,26 @@ def _ledger(items, config: RelationConfig | None = None) -> Ledger:
     return ledger
 
 
+def _shuffled(items, rng: random.Random) -> list:
+    shuffled = list(items)
+    rng.shuffle(shuffled)
+    return shuffled
+
+
+def _whole(ledger: Ledger) -> dict:
+    """Everything but the hulls of pairs, and counters of what was refused."""
+    state = ledger.snapshot()
+    assert sum(len(pair.bins) for pair in ledger.pairs.values()) == ledger._bins
+    return {
+        "events": state["events"],
+        "patterns": state["patterns"],
+        "pairs": {
+            (a, b): (total, sorted(tuple(cell[:7]) for cell in cells))
+            for a, b, total, _, cells in state["pairs"]
+        },
+    }
+
+
 def _counts(ledger: Ledger) -> dict:
     """Everything that decides what is reported."""
     return {
@@ -36,11 +64,76 @@ def _counts(ledger: Ledger) -> dict:
     }
 
 
-@given(heard, st.randoms(use_true_random=False))
+@given(claims, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(items, rng: random.Random) -> None:
-    shuffled = list(items)
-    rng.shuffle(shuffled)
-    assert _counts(_ledger(items)) == _counts(_ledger(shuffled))
+    assert _whole(_ledger(items)) == _whole(_ledger(_shuffled(items, rng)))
+
+
+@given(claims, claims, st.randoms(use_true_random=False))
+def test_what_is_taken_back_is_as_if_it_had_never_been_told(stay, go, rng: random.Random) -> None:
+    """In any order of arrival, with others taken back in between."""
+    stay = [item for item in stay if (item[0], item[2]) not in {(t, name) for t, _, name in go}]
+    ledger = Ledger(RelationConfig())
+    gone = set(go)
+    for onset_ms, length_ms, name in _shuffled([*stay, *go, *go], rng):
+        if (onset_ms, length_ms, name) not in gone:
+            ledger.add(onset_ms * 1_000, (onset_ms + length_ms) * 1_000, name)
+            if (onset_ms, length_ms, name) in go:
+                gone.add((onset_ms, length_ms, name))
+        elif ledger.remove(onset_ms * 1_000, name):
+            gone.discard((onset_ms, length_ms, name))
+        else:
+            ledger.add(onset_ms * 1_000, (onset_ms + length_ms) * 1_000, name)
+    for onset_ms, _, name in go:
+        ledger.remove(onset_ms * 1_000, name)
+    assert _whole(ledger) == _whole(_ledger(stay))
+
+
+@given(claims, claims, st.randoms(use_true_random=False))
+def test_what_is_taken_back_of_a_merged_pattern_goes_under_its_old_name(
+    stay, go, rng: random.Random
+) -> None:
+    stay = [item for item in stay if (item[0], item[2]) not in {(t, name) for t, _, name in go}]
+    items = _shuffled([*stay, *go], rng)
+    ledger = _ledger(items[: len(items) // 2])
+    ledger.fold("b", "a")
+    renamed = Ledger(RelationConfig())
+    for one, told in ((ledger, items[len(items) // 2 :]), (renamed, stay)):
+        for onset_ms, length_ms, name in told:
+            into = "a" if name == "b" else name
+            one.add(onset_ms * 1_000, (onset_ms + length_ms) * 1_000, into, name)
+    for onset_ms, _, name in go:
+        assert ledger.remove(onset_ms * 1_000, "a" if name == "b" else name, name)
+    ledger.patterns = {name: e for name, e in ledger.patterns.items() if e.count}
+    assert _whole(ledger) == _whole(renamed)
+
+
+def test_an_onset_that_moves_a_little_is_told_first_and_then_taken_back() -> None:
+    ledger = _ledger([(1_000, 500, "a"), (2_000, 300, "x"), (1_020, 500, "a")])
+    assert ledger.patterns["a"].extents == [(1 * S, 1_500_000)]
+    assert ledger.remove(1 * S, "a")
+    assert ledger.patterns["a"].extents == [(1_020_000, 1_520_000)]
+    assert ledger.pairs["a", "x"].bins[9][:2] == [1, 980_000]
+    assert not ledger.remove(1 * S, "a")
+    assert (ledger.unknown, ledger.repeated) == (1, 1)
+
+
+def test_a_pattern_that_loses_all_that_is_remembered_keeps_what_it_forgot() -> None:
+    ledger = _ledger([(t * 1_000, 300, "a") for t in range(6)], RelationConfig(max_onsets=4))
+    for second in (2, 3, 4, 5):
+        assert ledger.remove(second * S, "a")
+    assert not ledger.remove(1 * S, "a")
+    assert (ledger.patterns["a"].count, ledger.patterns["a"].extents) == (2, [])
+    assert not ledger.add(1 * S, 2 * S, "a")
+    assert ledger.add(9 * S, 10 * S, "a")
+
+
+def test_claims_on_one_event_are_bounded() -> None:
+    ledger = Ledger(RelationConfig(max_onsets=4))
+    for number in range(100):
+        ledger.add(1_000 + number, 500_000, "a")
+    assert len(ledger.patterns["a"].told) == 8
+    assert (ledger.patterns["a"].count, ledger.repeated) == (1, 99)
 
 
 @given(heard)

@@ -8,6 +8,7 @@ import pytest
 
 from operators.records import ANALYSIS_RATE_HZ, Occurrence, Pattern, Relation, StreamEnd
 from operators.relations import RelationConfig, RelationTracker
+from operators.revision import Revision
 
 END = StreamEnd("s", 600 * ANALYSIS_RATE_HZ, 0)
 
@@ -32,7 +33,9 @@ def _pairs(count: int, leader: str = "a", follower: str = "b") -> list[Occurrenc
     return items
 
 
-def _final(tracker: RelationTracker, items: list[Occurrence | Pattern]) -> dict[str, Relation]:
+def _final(
+    tracker: RelationTracker, items: list[Occurrence | Pattern | Revision]
+) -> dict[str, Relation]:
     """What a store holds after the stream: upserts and deletions by key."""
     rows: dict[str, Relation] = {}
     said = [relation for item in items for relation in tracker.observe(item)]
@@ -73,6 +76,46 @@ def test_late_and_repeated_occurrences_end_in_the_same_rows() -> None:
     others = [item for number, item in enumerate(items) if number % 3]
     mixed = sorted([*others, *late, *late], key=lambda item: item.emitted_s)
     assert _final(RelationTracker("s"), list(mixed)) == in_order
+
+
+def _back(item: Occurrence, emitted_s: float, now: str = "") -> Revision:
+    return Revision("s", item.start_s, item.start_ns, item.pattern, now, "hindsight", emitted_s)
+
+
+def test_a_relation_whose_occurrences_are_taken_back_is_withdrawn() -> None:
+    tracker = RelationTracker("s")
+    items = _pairs(20)
+    assert [r.key for item in items for r in tracker.observe(item) if not r.withdrawn]
+    last_s = items[-1].emitted_s
+    for item in items:
+        if item.pattern == "b":
+            assert tracker.observe(_back(item, last_s)) == []
+    (gone,) = tracker.finish(END)
+    assert (gone.key, gone.withdrawn) == ("a|sequential|b", True)
+    assert tracker.ledger.patterns.keys() == {"a"}
+
+
+def test_an_event_that_goes_to_another_pattern_counts_there_as_if_it_always_had() -> None:
+    right = _pairs(20)
+    wrong = [replace(i, pattern="z") if n % 5 == 1 else i for n, i in enumerate(right)]
+    corrected: list[Occurrence | Revision] = []
+    for was, now in zip(wrong, right, strict=True):
+        if was != now:
+            told = replace(now, emitted_s=590.0, backfilled=True)
+            corrected += [told, _back(was, 590.0, now.pattern)]
+    added = Revision("s", 1.0, 10**9, "", "a", "hindsight", 590.0)
+    rows = _final(RelationTracker("s"), [*wrong, *corrected, added])
+    assert rows == _final(RelationTracker("s"), list(right))
+
+
+def test_a_merge_and_what_it_corrects_may_come_in_either_order() -> None:
+    items = [*_pairs(12), *(replace(i, pattern="z") for i in _pairs(12) if i.pattern == "b")]
+    items.sort(key=lambda item: item.emitted_s)
+    back = [_back(item, 590.0, "b") for item in items if item.pattern == "z"]
+    merged = _news("z", "merged", "b")
+    expected = _final(RelationTracker("s"), list(_pairs(12)))
+    assert _final(RelationTracker("s"), [*items, merged, *back]) == expected
+    assert _final(RelationTracker("s"), [*items, *back, merged]) == expected
 
 
 def test_a_merge_hands_the_evidence_to_the_survivor_and_withdraws_the_alias() -> None:
