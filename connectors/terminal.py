@@ -15,6 +15,7 @@ from connectors import wording
 from connectors.events import Event, as_event
 from connectors.stderr import silence
 from connectors.wording import describe
+from operators.rates import RateChange
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -116,6 +117,7 @@ class ReadableLines:
             Occurrence: self._occurrence,
             Pattern: _pattern,
             Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
+            RateChange: _rate,
             Failure: lambda item: f"{_where(item.stream, item.start_s)}  {wording.failure(item)}",
             BreakerTransition: wording.breaker,
             RungChange: wording.rung,
@@ -154,6 +156,11 @@ def _pattern(item: Pattern) -> str:
     if item.status == "merged":
         return f"{where}  {item.pattern} turned out to be [cyan]{item.into}[/]"
     return f"{where}  [bold cyan]{item.pattern}[/]  {wording.status(item)}"
+
+
+def _rate(item: RateChange) -> str:
+    where = _where(item.stream, item.at_s)
+    return f"{where}  [cyan]{item.pattern}[/]  {wording.rate(item)}"
 
 
 def _description(item: Description) -> str:

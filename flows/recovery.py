@@ -21,7 +21,7 @@ from connectors.locks import FileLock
 from flows.errors import GrymError, UsageError
 from flows.settings import Settings
 
-_VERSION = 4
+_VERSION = 5
 _MANIFEST = "grym.json"
 _LOCK = "grym.lock"
 
