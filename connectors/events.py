@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from operators import tracing
+from operators.rates import RateChange
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -98,6 +99,20 @@ def _novel(item: Novel) -> Event:
         "stream": item.stream,
         "start_s": _number(item.start_s),
         "end_s": _number(item.end_s),
+    }
+
+
+def _rate(item: RateChange) -> Event:
+    return {
+        "event": "rate",
+        "stream": item.stream,
+        "pattern": item.pattern,
+        "at_s": _number(item.at_s),
+        "direction": item.direction,
+        "rate_before_per_h": _number(item.rate_before_per_h),
+        "rate_per_h": _number(item.rate_per_h),
+        "p": item.p,
+        "emitted_s": _number(item.emitted_s),
     }
 
 
@@ -197,6 +212,7 @@ _EVENTS: dict[type, Callable[[Any], Event]] = {
     Novel: _novel,
     Occurrence: _occurrence,
     Pattern: _pattern,
+    RateChange: _rate,
     Relation: _relation,
     Revision: _revision,
     RungChange: _rung,

@@ -16,6 +16,7 @@ from connectors.events import Event, as_event
 from connectors.hindsight import Hindsight, LookBack
 from connectors.stderr import silence
 from connectors.wording import describe
+from operators.rates import RateChange
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -122,6 +123,7 @@ class ReadableLines:
                 f"{_where(item.stream, item.at_s)}  [dim]{wording.look_back(item)}[/]"
             ),
             Relation: lambda item: f"{_where(item.stream, item.last_s)}  {describe(item)}",
+            RateChange: _rate,
             Failure: lambda item: f"{_where(item.stream, item.start_s)}  {wording.failure(item)}",
             BreakerTransition: wording.breaker,
             RungChange: wording.rung,
@@ -181,6 +183,11 @@ def _pattern(item: Pattern) -> str:
     if item.status == "merged":
         return f"{where}  {item.pattern} turned out to be [cyan]{item.into}[/]"
     return f"{where}  [bold cyan]{item.pattern}[/]  {wording.status(item)}"
+
+
+def _rate(item: RateChange) -> str:
+    where = _where(item.stream, item.at_s)
+    return f"{where}  [cyan]{item.pattern}[/]  {wording.rate(item)}"
 
 
 def _description(item: Description) -> str:

@@ -7,6 +7,7 @@ neither colour nor break a line.
 from rich.markup import escape
 
 from connectors.hindsight import LookBack
+from operators.rates import RateChange
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -20,6 +21,7 @@ from operators.records import (
 from operators.remarks import Description, Tag
 
 _STATUS = {"born": "new pattern", "confirmed": "confirmed", "retired": "forgotten"}
+_RATES = {"more": "more often", "fewer": "more rarely"}
 
 
 def clock(at_s: float) -> str:
@@ -32,6 +34,22 @@ def clock(at_s: float) -> str:
 def status(item: Pattern) -> str:
     """What has happened to a pattern that was not merged."""
     return f"{_STATUS.get(item.status, item.status)}, {item.duration_s:.2f} s long"
+
+
+def rate(item: RateChange) -> str:
+    """How often a pattern comes now, and how often it came before."""
+    before, now = _per_hour(item.rate_before_per_h), _per_hour(item.rate_per_h)
+    match item.direction:
+        case "silent":
+            return f"[yellow]fell silent[/]  it came {before}"
+        case "again":
+            return f"[yellow]comes again[/]  {now}"
+        case direction:
+            return f"[yellow]comes {_RATES[direction]}[/]  {now}, before {before}"
+
+
+def _per_hour(rate: float) -> str:
+    return f"{rate:.0f} an hour" if rate >= 9.5 else f"{rate:.1f} an hour"
 
 
 def failure(item: Failure) -> str:

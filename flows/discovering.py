@@ -1,5 +1,8 @@
 """The step that finds recurring sounds: a detector a stream, run aside; each finding is traced.
 
+Silence leaves no regions: once a minute of the stream, what discovery has decided by then is marked
+by a ``Reached`` that waits its turn behind the regions before it.
+
 Invariant: what is found does not depend on whether it is traced, nor on how busy the machine is.
 """
 
@@ -17,12 +20,15 @@ from flows.station import Station
 from operators import metering, tracing
 from operators.aside import Aside, Hears, unpack
 from operators.patterns import Detector
-from operators.records import FRAME_S, Failure, Occurrence, Pattern, Region
+from operators.rates import Reached
+from operators.records import FRAME_S, Failure, Occurrence, Pattern, Region, Window, to_s
 from operators.revision import Revision
 
 _LIVE_REGIONS = 64
 """Regions of a live stream that may wait for discovery (at most 40 kB each)."""
 _TRACED = (Occurrence, Revision, Pattern)
+
+_MARK_S = 60.0
 
 Item: TypeAlias = Any
 State: TypeAlias = dict[str, Any]
@@ -31,7 +37,9 @@ State: TypeAlias = dict[str, Any]
 def discovering(detector: Detector) -> Hears:
     """A detector as a step wraps it."""
 
-    def hear(region: Region) -> list[Item]:
+    def hear(region: Region | Reached) -> list[Item]:
+        if isinstance(region, Reached):
+            return [region]
         began_ns = time_ns()
         found = list(detector.hear(region))
         took_s = (time_ns() - began_ns) / 1e9
@@ -77,6 +85,7 @@ class Discovering(StatefulBatchLogic[Item, Item, State]):
     def __init__(self, station: Station, resume: tuple[Detector, list[Item]] | None) -> None:
         self._station = station
         self._failures: list[Item] = []
+        self._marked = -1.0
         self._aside = self._start(resume[0]) if resume else None
         for item in resume[1] if resume else []:
             self._submit(item)
@@ -84,7 +93,11 @@ class Discovering(StatefulBatchLogic[Item, Item, State]):
     @override
     def on_batch(self, values: list[Item]) -> tuple[Iterable[Item], bool]:
         for item in values:
-            self._submit(item)
+            if not isinstance(item, Window):
+                self._submit(item)
+            elif (minute := to_s(item.index) // _MARK_S) > self._marked:
+                self._marked = minute
+                self._submit(Reached(item.stream, to_s(item.index)))
         return self.on_notify()
 
     @override

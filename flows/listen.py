@@ -1,6 +1,7 @@
 """The sentence: listen, tell which sounds recur and how they relate, keep what was heard.
 
                              ┌─► regions ─► patterns ─► relations ──┐
+                             │               ├──► rates ────────────┤
     sources ─► frames ─► segment             └──► kinship ──────────┼─► events, store
                              └─► windows ─► infer ─────┘ ───────────┘
 
@@ -29,9 +30,11 @@ def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataf
     heard = steps.segment("segment", frames, station, cut.window_s, cut.hop_s)
     # (stream, Window | Region | StreamEnd | Failure)
     found = steps.discover("patterns", heard, station)
-    # (stream, Occurrence | Revision | Pattern | Novel | StreamEnd | Failure)
+    # (stream, Occurrence | Revision | Pattern | Novel | Reached | StreamEnd | Failure)
     related = steps.relate("relations", found, station)
     # (stream, Relation | StreamEnd | Failure)
+    rated = steps.rate("rates", found, station)
+    # (stream, RateChange | Failure)
     embedded = [steps.infer(f"infer-{name}", heard, name, station) for name in station.ladders]
     # (stream, Embedding | Verdict | Failure | BreakerTransition | RungChange | StreamEnd)
     kin = steps.join("kinship", op.merge("lanes", found, *embedded), station)
@@ -47,7 +50,7 @@ def listen(sources: FixedPartitionedSource[Any, Any], station: Station) -> Dataf
         # (stream, Description | Failure | BreakerTransition)
 
     failed = steps.failures("failed", op.merge("read", frames, heard))
-    everything = op.merge("everything", failed, found, related, *embedded, kin, *beside)
+    everything = op.merge("everything", failed, found, related, rated, *embedded, kin, *beside)
     op.output("events", everything, EventSink(station.announce))
     op.output("store", everything, StoreSink(station.store, station.fail))
     return flow

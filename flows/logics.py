@@ -18,6 +18,7 @@ from flows.station import Station
 from operators.aside import Hears
 from operators.inference import Inference
 from operators.metering import Stage
+from operators.rates import RateTracker
 from operators.records import Failure, Frame, StreamEnd
 from operators.relations import RelationTracker
 
@@ -116,6 +117,11 @@ class Concluding:
 
 def relating(tracker: RelationTracker) -> Hears:
     """A tracker of relations as a step wraps it."""
+    return Concluding(tracker.observe, tracker.finish, tracker.snapshot)
+
+
+def rating(tracker: RateTracker) -> Hears:
+    """A tracker of rates as a step wraps it."""
     return Concluding(tracker.observe, tracker.finish, tracker.snapshot)
 
 

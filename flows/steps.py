@@ -12,13 +12,14 @@ from bytewax.operators import KeyedStream
 
 from flows.beside import SPEECH, Remarking, Tagging
 from flows.discovering import Discovering, detector_of
-from flows.logics import Inferring, Item, OneStream, State, relating, restored
+from flows.logics import Inferring, Item, OneStream, State, rating, relating, restored
 from flows.segmenting import Segmenting
 from flows.station import Station
 from operators.aside import Hears, unpack
 from operators.describing import Describing
 from operators.kinship import Kinship
 from operators.metering import Stage
+from operators.rates import RateTracker, Reached
 from operators.records import (
     Embedding,
     Failure,
@@ -81,8 +82,12 @@ def failures(step_id: str, up: Items) -> Items:
 
 @operator
 def discover(step_id: str, heard: Items, station: Station) -> Items:
-    """Find recurring sounds, aside. Region -> Occurrence | Revision | Pattern | Novel."""
-    taken = op.filter_value("takes", heard, lambda item: isinstance(item, Region | StreamEnd))
+    """Find recurring sounds, aside. Region -> Occurrence | Revision | Pattern | Reached ...
+
+    Of a Window it takes only how far the stream has come, because silence leaves no regions.
+    """
+    takes = (Region, Window, StreamEnd)
+    taken = op.filter_value("takes", heard, lambda item: isinstance(item, takes))
 
     def build(resume: State | None) -> Discovering:
         return Discovering(station, restored("patterns", station, detector_of, resume))
@@ -100,6 +105,19 @@ def relate(step_id: str, found: Items, station: Station) -> Items:
         (Occurrence, Revision, Pattern, StreamEnd),
         lambda stream: relating(RelationTracker(stream)),
         lambda state: relating(RelationTracker.restore(state)),
+    )
+
+
+@operator
+def rate(step_id: str, found: Items, station: Station) -> Items:
+    """Tell what comes at another rate. Occurrence | Revision | Pattern | Reached -> RateChange."""
+    return _each_stream(
+        "rates",
+        found,
+        station,
+        (Occurrence, Revision, Pattern, Reached, StreamEnd),
+        lambda stream: rating(RateTracker(stream)),
+        lambda state: rating(RateTracker.restore(state)),
     )
 
 

@@ -20,6 +20,7 @@ from connectors.live.glyphs import Glyphs
 from connectors.live.moments import Moments
 from connectors.live.spells import Spell, Spells
 from connectors.terminal import Announcements
+from operators.rates import RateChange
 from operators.records import (
     BreakerTransition,
     Embedding,
@@ -90,6 +91,7 @@ class Tail:
                 self._at(item, item.at_s, f"[dim]{wording.look_back(item)}[/]")
             ],
             Relation: self._relation,
+            RateChange: self._rate,
             Failure: lambda item: [self._at(item, item.start_s, wording.failure(item))],
             BreakerTransition: lambda item: [self._line("", wording.breaker(item))],
             RungChange: lambda item: [self._line("", wording.rung(item))],
@@ -185,6 +187,10 @@ class Tail:
     def _relation(self, item: Relation) -> list[Text]:
         named = replace(item, source=self._name(item.source), target=self._name(item.target))
         return [self._at(item, item.last_s, wording.describe(named))]
+
+    def _rate(self, item: RateChange) -> list[Text]:
+        said = f"[cyan]{self._name(item.pattern, labelled=True)}[/]  {wording.rate(item)}"
+        return [self._at(item, item.at_s, said)]
 
     def _description(self, item: Description) -> list[Text]:
         self._moments.learn(item.stream, item.start_s, item.start_ns)

@@ -28,6 +28,14 @@ class KinshipConfig:
         min_patterns: centroids a background distribution needs.
         min_z: how far a pair stands out of all pairs at least, in robust deviations.
         min_cosine: and how alike it is at least.
+        max_templates: templates that are compared; the one not heard for longest goes.
+        max_density: share of filled cells beyond which a template is noise, which fits anything.
+        min_glance_z: how far two templates stand out of all pairs at a glance, in robust
+            deviations, before their cells are compared ...
+        max_partners: ... each with so many others at most (both must have had theirs) ...
+        max_compared: ... and so many pairs an interval.
+        min_fit: how well the cells of a variant agree at least, both ways ...
+        min_gain: ... and by how much better than without a slide.
     """
 
     tolerance_s: float = 0.15
@@ -42,3 +50,10 @@ class KinshipConfig:
     min_patterns: int = 4
     min_z: float = 3.0
     min_cosine: float = 0.5
+    max_templates: int = 256
+    max_density: float = 0.7
+    min_glance_z: float = 1.25
+    max_partners: int = 8
+    max_compared: int = 64
+    min_fit: float = 0.58
+    min_gain: float = 0.12

@@ -1,12 +1,14 @@
 """Joins the models' lanes with discovery: centroids of patterns, and which patterns are similar.
 
+Which are variants of each other is told beside it, by their templates alone.
+
 Items are held until every lane has passed the same boundary of stream time (``barrier``); then the
 interval's embeddings and occurrences are joined, and what changed is told. So what is said, and
 its order, depends on each lane's own sequence and not on which lane was faster: after a restart it
 is said again word for word. Only where a stuck lane made intervals go without it (``forced``) may
 it depend on timing.
 
-Invariant: discovery never depends on it; with no vectors it says nothing and loses nothing. What
+Invariant: discovery never depends on it; with no vectors it tells variants and loses nothing. What
 was told of a pattern that is no more is withdrawn. An occurrence that is taken back leaves its
 pattern's centroid as long as its window is remembered (``revise_s``). It does not know audio,
 models or other streams.
@@ -23,10 +25,11 @@ from operators.kinship.centroids import Centroid
 from operators.kinship.config import KinshipConfig
 from operators.kinship.likeness import Likeness
 from operators.kinship.rooms import Joined, Rooms
+from operators.kinship.variants import Variants
 from operators.records import Embedding, Occurrence, Pattern, Relation, StreamEnd, Verdict, to_s
 from operators.revision import Revision
 
-VERSION = 4
+VERSION = 5
 _MAX_ALIASES = 4_096
 Said: TypeAlias = records.Centroid | Relation
 Item: TypeAlias = Embedding | Verdict | Occurrence | Pattern | Revision
@@ -63,6 +66,7 @@ class Kinship:
         )
         self._rooms = Rooms(self.config, max(1, lanes - 1))
         self._likeness = Likeness(stream, self.config)
+        self._variants = Variants(stream, self.config)
         self._centroids: dict[str, dict[str, Centroid]] = {}
         self._alias: dict[str, str] = {}
         self._gone: dict[tuple[str, str], Centroid] = {}
@@ -108,8 +112,7 @@ class Kinship:
                 self._rooms.open(item.space)
             self._barrier.put(lane, _us(to_s(item.index)), held)
         elif isinstance(item, Pattern):
-            needed = item.status in ("merged", "retired")
-            self._barrier.put(DISCOVERY, _us(item.last_s), item if needed else None)
+            self._barrier.put(DISCOVERY, _us(item.last_s), item)
         else:
             longest_s = max(self.config.wait_s, self.config.revise_s)
             late = item.emitted_s - item.start_s > longest_s
@@ -125,7 +128,7 @@ class Kinship:
             said += self._process(interval)
         self._rooms.conclude()
         said += self._likeness.compare(self._centroids, final=True)
-        return said
+        return said + self._variants.tell(final=True)
 
     def _process(self, interval: Interval) -> list[Said]:
         for item in interval.items:
@@ -143,13 +146,14 @@ class Kinship:
         said: list[Said] = [*self._tell_changes()]
         if said:  # otherwise no pair changed either, and comparing all of them takes its time
             said += self._likeness.compare(self._centroids, final=False)
-        return said
+        return said + self._variants.tell(final=False)
 
     def _name(self, pattern: str) -> str:
         return self._alias.get(pattern, pattern)
 
     def _learn(self, pattern: Pattern) -> None:
         """A pattern was merged into another one, or is no more."""
+        self._variants.learn(pattern)
         name, into = pattern.pattern, self._name(pattern.into)
         if pattern.status == "retired":
             for space in self._centroids:
@@ -234,6 +238,7 @@ class Kinship:
             },
             "alias": [list(item) for item in self._alias.items()],
             "reported": self._likeness.snapshot(),
+            "variants": self._variants.snapshot(),
         }
 
     @classmethod
@@ -264,6 +269,7 @@ class Kinship:
         }
         kinship._alias = dict(state["alias"])
         kinship._likeness.resume(state["reported"])
+        kinship._variants.resume(state["variants"])
         return kinship
 
 

@@ -187,7 +187,7 @@ def _judge(
     for relation in relations:
         ends = sound.get(relation.source, "?"), sound.get(relation.target, "?")
         key = _key(relation.kind, *ends)
-        if relation.indirect or relation.kind == "similar":
+        if relation.indirect or relation.kind in ("similar", "variant"):
             continue
         if key in planted:
             found[key] = relation

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from connectors.events import as_event
 from connectors.terminal import JsonLines, ReadableLines, describe
+from operators.rates import RateChange
 from operators.records import (
     BreakerTransition,
     Centroid,
@@ -39,6 +40,7 @@ FAILURE = Failure("s", "source", "truncated", "[x].flac ends early", "copy it ag
 VECTOR = np.ones(2, np.float32)
 DESCRIPTION = Description("s", "pa", "a dog barks", "teller", 61.25, 62.0, 1, "pa.flac")
 TAG = Tag("s", 44_100, 10**9, 1.0, "speech", 0.98765)
+RATE = RateChange("s", "pa", 61.25, "more", 12.0, 61.5, 1e-7, 12, 20, 90.0)
 RUNG = RungChange("wav2vec2", "wav2vec2", "aisfx", 5.0, "breaker_open")
 EMBEDDING = Embedding("s", 44_100, 10**9, 1.0, True, -20.0, "m-00000000-2", VECTOR)
 
@@ -51,6 +53,7 @@ KEYS = {
     ),
     REVISION: "event stream start_s start_ns pattern_from pattern reason",
     Novel("s", 1.0, 2.0): "event stream start_s end_s",
+    RATE: "event stream pattern at_s direction rate_before_per_h rate_per_h p emitted_s",
     FAILURE: "event stream stage reason detail remedy start_s",
     Verdict("s", 0, 0, "m", "gated"): "event stream start_s space verdict reason",
     DESCRIPTION: "event stream pattern text model start_s end_s clip",

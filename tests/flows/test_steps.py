@@ -151,6 +151,32 @@ def test_patterns_and_relations_resume_where_they_were(
         assert set(plain(parts)) == set(plain(whole))
 
 
+def test_a_sound_that_stops_is_missed_though_only_silence_follows(
+    station: Station, tmp_path: Path
+) -> None:
+    """Silence has windows and no regions: discovery marks how far it has come all the same."""
+    rng = np.random.default_rng(3)
+    beep = np.sin(np.arange(FRAME // 2) * 0.2) * np.hanning(FRAME // 2) * 0.3
+    samples = rng.normal(0, 1e-3, 480 * ANALYSIS_RATE_HZ)
+    for start in range(3 * ANALYSIS_RATE_HZ, 310 * ANALYSIS_RATE_HZ, 10 * ANALYSIS_RATE_HZ):
+        samples[start : start + len(beep)] += beep
+    heard = [
+        Frame("s", start, samples[start : start + 20 * FRAME].astype(np.float32), 0)
+        for start in range(0, len(samples), 20 * FRAME)
+    ]
+
+    def rating(keyed: Any) -> Any:
+        cut = steps.segment("segment", keyed, station, 1.0, 0.5)
+        return steps.rate("rates", steps.discover("patterns", cut, station), station)
+
+    (change,) = through(rating, heard)
+    assert (change.direction, change.pattern[0]) == ("silent", "p")
+    assert change.at_s == pytest.approx(303.0, abs=0.2)
+    assert change.emitted_s < 470.0
+    assert set(plain(resumed(rating, heard, 40, tmp_path / "kept"))) == {repr(change)}
+    assert station.regions.outstanding == 0
+
+
 def test_infer_and_kinship_resume_with_what_was_in_flight(
     station: Station, frames: list[Frame], tmp_path: Path
 ) -> None:
@@ -275,6 +301,7 @@ def test_step_ids_are_a_contract(station: Station) -> None:
         "grym.segment",
         "grym.patterns",
         "grym.relations",
+        "grym.rates",
         "grym.infer-logmel",
         "grym.lanes",
         "grym.kinship",

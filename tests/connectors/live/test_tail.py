@@ -9,6 +9,7 @@ import pytest
 from connectors.live.glyphs import glyphs_of
 from connectors.live.moments import Moments
 from connectors.live.tail import Tail, sentence
+from operators.rates import RateChange
 from operators.records import (
     ANALYSIS_RATE_HZ,
     BreakerTransition,
@@ -126,6 +127,23 @@ def test_what_becomes_of_patterns_and_relations_is_told_in_names(tail: Tail) -> 
     assert told(tail, merged) == ["12:04:16  roof  P9 turned out to be P7"]
     link = Relation("roof", "sequential", "pa", "pb", 6, lag_s=1.8, lift=4.1, last_s=2.0)
     assert told(tail, link) == ["12:04:13  roof  sequential  P7 -> P9  lag 1.80 s  lift 4.1  n=6"]
+
+
+def test_changed_rates_are_told_in_names(tail: Tail) -> None:
+    told(tail, occurrence("p1", 1.0), occurrence("p1", 5.0), pattern("p1", 2))
+    more = RateChange("roof", "p1", 60.0, "more", 4.26, 61.3, 1e-7, 12, 20, 90.0)
+    assert told(
+        tail,
+        more,
+        replace(more, direction="fewer", rate_before_per_h=61.3, rate_per_h=4.26),
+        replace(more, direction="silent", rate_per_h=0.0),
+        replace(more, direction="again", rate_before_per_h=0.0),
+    ) == [
+        "12:05:11  roof  P7  comes more often  61 an hour, before 4.3 an hour",
+        "12:05:11  roof  P7  comes more rarely  4.3 an hour, before 61 an hour",
+        "12:05:11  roof  P7  fell silent  it came 4.3 an hour",
+        "12:05:11  roof  P7  comes again  61 an hour",
+    ]
 
 
 def test_a_recording_is_told_by_its_position(tail: Tail) -> None:
