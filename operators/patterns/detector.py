@@ -26,7 +26,7 @@ from operators.patterns.template import PRINT_FRAMES, Template
 from operators.records import HOP_SAMPLES, Novel, Occurrence, Pattern, Region, StreamEnd
 
 Found: TypeAlias = Occurrence | Pattern | Novel
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 
 class Detector:
