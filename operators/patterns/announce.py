@@ -35,7 +35,7 @@ def occurrence(
 
 
 def pattern(template: Template, moment: Moment, *, into: str = "") -> Pattern:
-    """The present state of a template, whole: a row of the store takes the place of the one before."""
+    """The present state of a template, whole: what is stored takes the place of what was."""
     return Pattern(
         stream=moment.stream,
         pattern=template.pattern,
