@@ -1,10 +1,11 @@
-"""The vectors of a question: of a clip for search by sound, of words for a model that reads.
+"""What a question is compared by: the vectors of a clip or of words, the spectrogram of a clip.
 
 A clip is cut the way the flow cuts what it hears: one window at its first onset, then one after
 another. Invariant: a query only ever meets vectors of its own space.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from flows.loading import check_known, load_model
 from flows.settings import Settings
 from operators.models import MODELS, reads_text
 from operators.models.protocol import TextModel
+from operators.patterns.recognise import hear, recognised
 from operators.records import ANALYSIS_RATE_HZ, Failure, Floats, Frame
 
 _MOST_WINDOWS = 8
@@ -28,24 +30,45 @@ _ONSET_BELOW_PEAK_DB = 30.0
 _SILENT_DB = -70.0
 
 
-def vectors_of(clip: Path, name: str, settings: Settings) -> tuple[str, Floats]:
-    """The space of a model and the unit vectors of a clip in it.
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A sound to look for: its first ``samples``, and the (n, length) ``windows`` cut from them."""
 
-    Returns:
-        space, (n, dimension) float32 with 1 <= n <= 8.
+    samples: Floats
+    windows: Floats
+
+    def vectors(self, name: str, settings: Settings) -> tuple[str, Floats]:
+        """The space of a model and the unit vectors of the clip in it.
+
+        Returns:
+            space, (n, dimension) float32 with 1 <= n <= 8.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        model = load_model(name, settings, lambda _line: None)
+        return model.space, model.embed(self.windows, ANALYSIS_RATE_HZ)
+
+    def recognised(self, templates: Mapping[str, bytes]) -> dict[str, float]:
+        """How surely the clip is the sound of each template, where that can be told."""
+        view = hear(self.samples)
+        return {} if view is None else recognised(view, templates)
+
+
+def read_clip(path: Path, settings: Settings) -> Clip:
+    """The beginning of a sound file, as long as eight windows.
 
     Raises:
-        ModelError: the model is unknown or cannot be loaded.
-        GrymError: the clip cannot be read, or is silent.
+        GrymError: it cannot be read, or is silent.
     """
-    check_known(name)
-    windows = cut(_read(clip, settings.listen.window_s * _MOST_WINDOWS), settings.listen.window_s)
+    window_s = settings.listen.window_s
+    samples = _read(path, window_s * _MOST_WINDOWS)
+    windows = cut(samples, window_s)
     if not len(windows):
         raise GrymError(
-            f"{clip}: silent (below {_SILENT_DB:.0f} dBFS): there is nothing to look for"
+            f"{path}: silent (below {_SILENT_DB:.0f} dBFS): there is nothing to look for"
         )
-    model = load_model(name, settings, lambda _line: None)
-    return model.space, model.embed(windows, ANALYSIS_RATE_HZ)
+    return Clip(samples, windows)
 
 
 def heard_with(settings: Settings, spaces: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from connectors.milvus.process import embedded_path, state_dir
 from connectors.milvus.reader import Reader
 from connectors.milvus.remarks import Descriptions
 from connectors.milvus.rows import record_of
-from connectors.milvus.search import find
+from connectors.milvus.search import Recognise, find
 from operators.records import Occurrence, Pattern, Relation
 
 
@@ -123,6 +123,7 @@ class Queries:
         stream: str | None = None,
         since_s: float | None = None,
         limit: int = 10,
+        recognise: Recognise | None = None,
     ) -> list[dict[str, Any]]:
         """Windows most like any of the vectors, best first; of windows that overlap only the best.
 
@@ -133,12 +134,16 @@ class Queries:
             stream: only this stream.
             since_s: as for ``patterns``.
             limit: at most so many.
+            recognise: given stored templates by pattern, says how surely each is what is asked
+                for; called once, with the patterns of a few times ``limit`` windows.
 
         Returns:
-            ``{"stream","start_s","end_s","start_ns","score","space","pattern","speech"}``:
-            ``score`` is the cosine with the vector it is most like, ``pattern`` the one whose
-            occurrence overlaps the window most, or None, ``speech`` how surely the window holds
-            speech, or None where it was not tagged.
+            ``{"stream","start_s","end_s","start_ns","score","space","pattern","match","speech"}``:
+            ``score`` is the cosine with the vector it is most like, raised by the match;
+            ``pattern`` the one whose occurrence overlaps the window most, or None; ``match`` how
+            surely that is what is asked for, 0-1, or None where there is nothing to compare (no
+            ``recognise``, no pattern or only its edge, no template); ``speech`` how surely the
+            window holds speech, or None where it was not tagged.
 
         Raises:
             StoreMissing: nothing was heard into this space; the text names those there are.
@@ -147,7 +152,7 @@ class Queries:
         begin_ns = Newest(self._reader).begin_ns(stream, since_s)
         query = np.atleast_2d(np.asarray(vector, dtype=np.float32))
         condition = both(_of(stream), "" if begin_ns is None else f"start_ns >= {begin_ns}")
-        return find(self._reader, self._aliases(), query, space, condition, limit)
+        return find(self._reader, self._aliases(), query, space, condition, limit, recognise)
 
     def close(self) -> None:
         """Disconnect; an embedded store's process ends when nobody else uses it."""

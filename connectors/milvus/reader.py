@@ -82,11 +82,12 @@ class Reader:
         Args:
             collection: its name.
             condition: a filter expression.
-            fields: what to read besides the key; by default all columns but the vector.
+            fields: what to read besides the key; by default all columns but the vector and the
+                template (the bulk of a pattern, which lists do not show).
         """
         layout = layout_of(collection)
-        wanted = ["key", *fields] if fields or layout is None else layout.names
-        wanted = [name for name in wanted if name != "template"]
+        every = () if layout is None else (name for name in layout.names if name != "template")
+        wanted = ["key", *fields] if fields else list(every) or ["key"]
         last = ""
         while page := self._page(collection, both(f"key > {quoted(last)}", condition), wanted):
             yield from (dict(row) for row in page)

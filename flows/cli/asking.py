@@ -28,7 +28,7 @@ from flows.cli.options import (
 from flows.cli.tables import table
 from flows.errors import UsageError
 from flows.loading import check_known
-from flows.search import heard_with, mapped, reader_of, vectors_of, vectors_of_words
+from flows.search import heard_with, mapped, read_clip, reader_of, vectors_of_words
 from flows.settings import Settings
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -112,7 +112,10 @@ def search(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find where something like a clip was heard, best first."""
+    """Find where something like a clip was heard, best first.
+
+    Of windows that sound like the clip, those rise whose pattern it is by its spectrum (match).
+    """
     settings = settings_of(config, {"store": {"uri": store}})
     if (like is None) == (text is None):
         raise UsageError("search needs one of --like CLIP or --text WORDS, and not both")
@@ -121,17 +124,23 @@ def search(
     age_s = _age_s(since)
     if text is not None:
         model = reader_of(settings, text, model)
+    recognise = None
     with _queries(settings) as queries:
         if like is not None:
             name = model or heard_with(settings, queries.spaces)
-            space, vectors = vectors_of(like, name, settings)
+            check_known(name)
+            clip = read_clip(like, settings)
+            space, vectors = clip.vectors(name, settings)
+            recognise = clip.recognised
         else:
             space, vectors = vectors_of_words(str(text), str(model), settings)
         if into is not None:
             space, vectors = mapped(vectors, space, into, settings)
-        rows = queries.search(vectors, space, stream=stream, since_s=age_s, limit=limit)
-    columns = ("score", "stream", "start_s", "end_s", "pattern", "speech")
-    shown = columns if any(row["speech"] is not None for row in rows) else columns[:-1]
+        rows = queries.search(
+            vectors, space, stream=stream, since_s=age_s, limit=limit, recognise=recognise
+        )
+    said = [name for name in ("match", "speech") if any(row[name] is not None for row in rows)]
+    shown = ("score", "stream", "start_s", "end_s", "pattern", *said)
     _print(rows, shown, f"heard like {like.name if like else text}", as_json=as_json)
 
 

@@ -9,8 +9,6 @@ from operators.patterns.memory import Moment
 from operators.patterns.template import Template
 from operators.records import FRAME_S, HOP_SAMPLES, Occurrence, Pattern, to_ns, to_s
 
-MOVED_DB = 1.0
-
 
 def occurrence(
     template: Template,
@@ -36,12 +34,8 @@ def occurrence(
     )
 
 
-def pattern(template: Template, moment: Moment, *, with_template: bool, into: str = "") -> Pattern:
-    """The present state of a template."""
-    data = b""
-    if with_template:
-        data = encode(template.level, template.floor, template.lead)
-        template.drift = 0.0
+def pattern(template: Template, moment: Moment, *, into: str = "") -> Pattern:
+    """The present state of a template, whole: what is stored takes the place of what was."""
     return Pattern(
         stream=moment.stream,
         pattern=template.pattern,
@@ -54,12 +48,7 @@ def pattern(template: Template, moment: Moment, *, with_template: bool, into: st
         duration_s=round((template.frames - template.lead) * FRAME_S, 4),
         status=template.status,
         into=into,
-        template=data,
+        template=encode(template.level, template.floor, template.lead),
         salience=round(template.salience, 3),
         traceparent=moment.traceparent,
     )
-
-
-def moved(template: Template) -> bool:
-    """Whether the template differs materially from what was last published."""
-    return template.drift > MOVED_DB

@@ -164,7 +164,7 @@ class Founding:
         for old in gone:
             old.status = "retired"
             self.memory.rivals.forget(old.number)
-            found.append(announce.pattern(old, self.moment, with_template=False))
+            found.append(announce.pattern(old, self.moment))
         for frame, filled in ((early + lead, True), (late + lead, False)):
             found.append(
                 announce.occurrence(
@@ -176,7 +176,7 @@ class Founding:
                     backfilled=filled,
                 )
             )
-        found.append(announce.pattern(template, self.moment, with_template=True))
+        found.append(announce.pattern(template, self.moment))
         return found
 
     def _learn(

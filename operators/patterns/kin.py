@@ -160,14 +160,14 @@ class Kin:
         gone.status = "merged"
         self._remove(gone)
         return [
-            announce.pattern(gone, self.moment, with_template=False, into=keep.pattern),
-            announce.pattern(keep, self.moment, with_template=False),
+            announce.pattern(gone, self.moment, into=keep.pattern),
+            announce.pattern(keep, self.moment),
         ]
 
     def _retire(self, gone: Template) -> list[Pattern]:
         gone.status = "retired"
         self._remove(gone)
-        return [announce.pattern(gone, self.moment, with_template=False)]
+        return [announce.pattern(gone, self.moment)]
 
     def _remove(self, gone: Template) -> None:
         self.memory.bank.remove(gone)

@@ -59,18 +59,13 @@ class Learning:
     def state(self, template: Template) -> Pattern:
         """The pattern as it stands; confirmed when its time has come."""
         config = self.memory.config
-        confirmed = (
+        if (
             template.status == "born"
             and template.count >= config.confirm_count
             and template.mean_score >= config.confirm_score
-        )
-        if confirmed:
+        ):
             template.status = "confirmed"
-        return announce.pattern(
-            template,
-            self.moment,
-            with_template=confirmed or announce.moved(template),
-        )
+        return announce.pattern(template, self.moment)
 
     def look_back(self, template: Template) -> list[Report]:
         """Report what was missed of a template that is new or has become better."""

@@ -27,7 +27,7 @@ COARSE_CELLS = 160
 RECENT = 32
 PLAIN = (
     "number", "pattern", "lead", "origin_ns", "tail", "count", "score_sum", "first_sample",
-    "last_sample", "salience", "touched", "refits", "status", "drift", "turn",
+    "last_sample", "salience", "touched", "refits", "status", "turn",
 )  # fmt: skip
 
 
@@ -119,7 +119,6 @@ class Template:
         first_sample, last_sample: starts of the first and the latest occurrence.
         salience: seconds of sound explained, halved every six hours since ``touched`` (frame).
         refits: how often it was rebuilt from its exemplars.
-        drift: how far (mean dB) it moved since its bytes were last published.
         turn: how many of the planned refits are behind it.
     """
 
@@ -140,7 +139,6 @@ class Template:
     status: PatternStatus = "born"
     exemplars: list[Clip] = field(default_factory=list)
     recent: list[int] = field(default_factory=list)
-    drift: float = 0.0
     turn: int = 0
     shape: Shape = field(init=False)
 

@@ -49,7 +49,6 @@ def move(template: Template, view: View, fit: Fit) -> None:
     level[at] = np.where(level[at] > EMPTY + 5, level[at] + step, EMPTY)
     own_floor = view.floor[rows].mean(axis=0) - np.float32(fit.gain)
     floor = template.floor + np.float32(rate) * (own_floor - template.floor)
-    template.drift += float(np.abs(step).mean())
     template.tail += rate * (observed_tail(view, rows.stop, fit.predicted) - template.tail)
     template.tail = float(np.float32(template.tail))
     template.reshape(level, floor.astype(np.float32), template.lead)
@@ -77,7 +76,6 @@ def rebuild(template: Template, config: DetectorConfig, *, always: bool = False)
         replace(clip, anchor=clip.anchor - made.grown, gain=clip.gain + peak)
         for clip in template.exemplars
     ]
-    template.drift = np.inf
     template.recent = [row - made.grown for row in template.recent]
     template.reshape(made.level, made.floor, onset_row(made.level))
     template.refits += 1

@@ -10,6 +10,7 @@ from bench import retrieval, sounds
 from bench.degrade import LEAD, RATE_HZ
 from bench.retrieval import (
     COLUMNS,
+    MATCHED,
     PROTOTYPE,
     accepted,
     kind_of,
@@ -129,9 +130,13 @@ def test_a_model_that_hears_finds_and_one_that_does_not_guesses(cache: Path, log
     models = {"logmel": logmel, "blind": Blind()}
     found = measure(models, library, draws=2)
     hears, guesses = found["logmel"], found["blind"]
-    assert set(hears) == set(guesses) == set(COLUMNS)
+    assert set(hears) == set(guesses) == {*COLUMNS, *MATCHED}
     assert min(hears[column] for column in COLUMNS[:5]) >= 80
     assert max(guesses[column] for column in COLUMNS[:5]) <= 40
+    assert all(hears[f"{column} +"] >= hears[column] for column in ("combo", "combo*"))
+    assert (
+        min(guesses[column] for column in MATCHED) >= 60
+    )  # templates hear, even where it does not
     assert measure({"logmel": logmel}, library, draws=2)["logmel"] == hears
 
 
@@ -150,7 +155,7 @@ def test_the_bench_prints_a_table_then_one_line_and_holds_or_not(
     told = capsys.readouterr()
     figures = json.loads(told.out)
     assert (status, figures["held"], figures["sounds"]) == (0, True, 20)
-    assert set(figures["top1_percent"]["logmel"]) == set(COLUMNS)
+    assert set(figures["top1_percent"]["logmel"]) == {*COLUMNS, *MATCHED}
     assert "20 sounds" in told.err
     monkeypatch.setattr(retrieval, "PROTOTYPE", {"logmel": (150.0,) * 7})
     assert main(["--draws", "1"]) == 1

@@ -271,13 +271,47 @@ def test_the_list_verbs_show_tables_and_search_finds_the_sound(
     found = grym("search", "--like", path, "--model", "logmel", "--store", store, "--json")
     best = found.events[0]
     assert sorted(best) == sorted(
-        ["stream", "start_s", "end_s", "start_ns", "score", "space", "pattern", "speech"]
+        [
+            "stream",
+            "start_s",
+            "end_s",
+            "start_ns",
+            "score",
+            "space",
+            "pattern",
+            "match",
+            "speech",
+        ]
     )
     assert abs(best["start_s"] - event.start_s) < 0.6
     scores = [row["score"] for row in found.events]
     assert scores == sorted(scores, reverse=True)
     table = grym("search", "--like", path, "--model", "logmel", "--store", store)
     assert "heard like clip.wav" in table.out
+
+
+def test_search_tells_the_sound_itself_from_what_is_merely_like_it(
+    grym: Grym, tmp_path: Path, on_disk: OnDisk
+) -> None:
+    told = ("--store", tmp_path / "a.db")
+    assert grym("listen", f"field={on_disk.wav}", *told, "--model", "logmel", "--quiet").status == 0
+    heard = grym("occurrences", *told, "--json").events
+    known = [row for row in grym("patterns", *told, "--json").events if row["count"] >= 5]
+    samples, rate_hz = soundfile.read(on_disk.wav)
+    itself, other = 0, 0
+    for pattern in [row["pattern"] for row in known if row["status"] == "confirmed"][:5]:
+        second = [row for row in heard if row["pattern"] == pattern][1]
+        begin, end = (round(second[at] * rate_hz) for at in ("start_s", "end_s"))
+        clip = write(tmp_path / "clip.wav", samples[begin - 4_000 : end + 4_000], rate_hz)
+        rows = grym("search", "--like", clip, *told, "--model", "logmel", "--json").events
+        assert [row["score"] for row in rows] == sorted((r["score"] for r in rows), reverse=True)
+        assert all(row["match"] is None for row in rows if row["pattern"] is None)
+        matches = [row["match"] for row in rows if row["match"] is not None]
+        itself += rows[0]["pattern"] == pattern and (rows[0]["match"] or 0) > 0.5
+        other += any(match < 0.1 for match in matches)
+    assert itself >= 2
+    assert other >= 2
+    assert "match" in grym("search", "--like", clip, *told, "--model", "logmel").out
 
 
 def test_search_refuses_a_clip_that_cannot_be_looked_for(

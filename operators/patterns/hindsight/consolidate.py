@@ -94,7 +94,7 @@ class Hindsight:
         template.status = "retired"
         self.memory.bank.remove(template)
         self.memory.rivals.forget(template.number)
-        return [announce.pattern(template, self.moment, with_template=False)]
+        return [announce.pattern(template, self.moment)]
 
     def _tell(self, seen: list[Seen]) -> list[Found]:
         """What stands and was not told, what was told and does not stand."""
@@ -185,11 +185,7 @@ class Hindsight:
             elif template.status == "confirmed" and not sure:
                 template.status = "born"
             if self._before.get(template.number) != (template.count, template.status):
-                found.append(
-                    announce.pattern(
-                        template, self.moment, with_template=announce.moved(template)
-                    )
-                )
+                found.append(announce.pattern(template, self.moment))
         return found
 
 

@@ -67,7 +67,6 @@ def renewed(
     before = template.level
     template.recent = [row - made.grown for row in template.recent]
     template.reshape(made.level, made.floor, onset_row(made.level))
-    template.drift = np.inf
     template.refits += 1
     return template.level.shape != before.shape or not np.array_equal(template.level, before)
 

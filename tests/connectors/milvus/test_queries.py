@@ -1,6 +1,6 @@
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +123,7 @@ def test_search_gives_each_moment_once_with_the_pattern_heard_then(queries, make
         "score": 1.0,
         "space": make.space,
         "pattern": None,
+        "match": None,
         "speech": None,
     }
     every = queries.search(make.vector(7), make.space, limit=100)
@@ -171,6 +172,41 @@ def test_search_can_be_narrowed_to_a_stream_and_a_time(queries, make) -> None:
     (row,) = queries.search(make.vector(7), make.space, stream="mic", since_s=10)
     assert row["start_s"] == 120.0
     assert queries.search(make.vector(7), make.space, stream="nobody") == []
+
+
+def test_moments_of_a_pattern_that_is_recognised_rise_and_the_others_keep_their_score(
+    queries, make
+) -> None:
+    plain = queries.search(make.vector(7), make.space, limit=100)
+    asked: list[dict[str, bytes]] = []
+
+    def early_it_is(templates: Mapping[str, bytes]) -> dict[str, float]:
+        asked.append(dict(templates))
+        return {"early": 1.0, "late": 0.0}
+
+    rows = queries.search(make.vector(7), make.space, limit=100, recognise=early_it_is)
+    assert asked == [{name: make.pattern(name).template for name in ("early", "late")}]
+    before = {(row["stream"], row["start_ns"]): row["score"] for row in plain}
+    for row in rows:
+        was = before[row["stream"], row["start_ns"]]
+        if row["match"] == 1.0:
+            assert row["pattern"] == "early"
+            assert row["score"] > was
+        else:
+            assert row["score"] == was
+    assert [row["score"] for row in rows] == sorted((r["score"] for r in rows), reverse=True)
+    assert {row["match"] for row in rows if row["pattern"] == "late"} == {0.0}
+    assert {row["match"] for row in rows if row["pattern"] is None} == {None}
+    # Among more moments than are wanted, those recognised are found.
+    (first,) = queries.search(
+        make.vector(7), make.space, stream="mic", limit=1, recognise=early_it_is
+    )
+    assert first["start_s"] == 49.8  # alike by vector; one match does not outweigh equality
+
+
+def test_a_store_without_templates_is_searched_by_vectors_alone(queries, make) -> None:
+    plain = queries.search(make.vector(7), make.space, limit=5)
+    assert queries.search(make.vector(7), make.space, limit=5, recognise=lambda _: {}) == plain
 
 
 def test_search_in_another_space_or_with_another_shape_is_told(queries, make) -> None:

@@ -105,6 +105,12 @@ def test_the_second_occurrence_founds_a_pattern_and_reports_the_first_late(world
     assert patterns(third)[-1].count == 3
     assert patterns(third)[-1].template
     assert occurrences(third)[0].score > 0.9
+    # A row of the store takes the place of the one before: what is left out is lost.
+    later = [
+        p for n in range(4) for p in patterns(detector.hear(world.alone(1700 + 400 * n, levels)))
+    ]
+    assert len(later) >= 4
+    assert all(decode(pattern.template)[0].any() for pattern in later)
 
 
 def test_a_sound_that_comes_once_is_novel_and_no_pattern(world) -> None:
