@@ -1,0 +1,1 @@
+"""The recurrence benchmark: scenes with a known truth, candidates, measures."""

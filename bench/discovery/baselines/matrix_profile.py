@@ -1,0 +1,115 @@
+"""Online: motifs of the streaming matrix profile on three dimensions, at 10.8 Hz.
+
+The series is the mean level above the floor of three groups of bands, 0 where nothing is active.
+Each dimension has a streaming profile (STAMPI: Yeh et al. 2016, ``stumpy.stumpi``) that knows the
+nearest earlier subsequence of every subsequence; of the three candidates the one nearest over all
+dimensions counts. A subsequence that begins with activity, is nearer to an earlier one than a
+threshold and than its neighbours are to theirs, is an event of that one's motif. Distances are in
+dB, not z-normalised: normalised silence looks like everything.
+
+Invariant: only earlier subsequences are looked at; no randomness.
+"""
+
+import numpy as np
+import stumpy
+from numpy.typing import NDArray
+
+from bench.discovery.baselines.reporting import Span, recurring
+from bench.discovery.given import Given, Labelled
+from operators.records import BANDS, FRAME_S, HOP_SAMPLES
+
+STEP_FRAMES = 4
+STEP_S = STEP_FRAMES * FRAME_S
+DIMENSIONS = 3
+LENGTH = 11
+"""Of a subsequence, in steps: 1 s."""
+NEAR = LENGTH // 2
+"""Steps within which two subsequences are the same event."""
+LEAD = 4
+"""Steps within which a subsequence must become active."""
+ACTIVE_DB = 1.0
+MOST_DB = 1.5
+
+Series = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+def run(given: Given, most_db: float = MOST_DB) -> list[Labelled]:
+    """The recurring motifs whose members are within ``most_db`` (rms over their cells)."""
+    levels = series(given)
+    if len(levels) < 4 * LENGTH:
+        return []
+    distances, earlier = nearest(levels, profiles(levels))
+    active = levels.mean(axis=1) > ACTIVE_DB
+    starts, numbers = motifs(distances, earlier, active, most_db)
+    return recurring([_extent(active, start) for start in starts], numbers)
+
+
+def series(given: Given) -> Series:
+    """(steps, DIMENSIONS) mean dB above the floor; low, middle and high bands."""
+    frames = len(given.samples) // HOP_SAMPLES + 1
+    rise = np.zeros((frames, BANDS))
+    for region in given.regions:
+        end = region.start_frame + len(region.patch_db)
+        rise[region.start_frame : end] = np.maximum(region.patch_db - region.floor_db, 0.0)
+    steps = frames // STEP_FRAMES
+    cells = rise[: steps * STEP_FRAMES].reshape(steps, STEP_FRAMES, DIMENSIONS, -1)
+    means: Series = cells.mean(axis=(1, 3))
+    return means
+
+
+def profiles(levels: Series) -> Places:
+    """(subsequences, DIMENSIONS): where the nearest earlier subsequence begins, -1 for none."""
+    columns = []
+    for column in levels.T:
+        stream = stumpy.stumpi(column[: 2 * LENGTH].copy(), LENGTH, egress=False, normalize=False)
+        for value in column[2 * LENGTH :]:
+            stream.update(value)
+        columns.append(stream.left_I_.astype(np.int64))
+    return np.stack(columns, axis=1)
+
+
+def nearest(levels: Series, candidates: Places) -> tuple[Series, Places]:
+    """Distance (rms dB over all dimensions) and place of the best candidate; inf, -1 if none."""
+    windows = np.lib.stride_tricks.sliding_window_view(levels, LENGTH, axis=0)
+    count = len(windows)
+    away = np.full((count, candidates.shape[1]), np.inf)
+    for column, places in enumerate(candidates.T):
+        known = np.flatnonzero(places >= 0)
+        apart = windows[known] - windows[places[known]]
+        away[known, column] = np.sqrt(np.square(apart).mean(axis=(1, 2)))
+    rows, best = np.arange(count), away.argmin(axis=1)
+    return away[rows, best], candidates[rows, best]
+
+
+def motifs(
+    distances: Series, earlier: Places, active: NDArray[np.bool_], most_db: float
+) -> tuple[list[int], list[int]]:
+    """Where events begin (steps) and which motif each belongs to, as they become known."""
+    starts: list[int] = []
+    numbers: list[int] = []
+    eligible = np.array([active[i : i + LEAD].any() for i in range(len(distances))])
+    judged = np.where(eligible, distances, np.inf)
+    for start in np.flatnonzero(judged < most_db).tolist():
+        around = judged[max(0, start - NEAR) : start + NEAR + 1]
+        before = judged[max(0, start - NEAR) : start]
+        source = int(earlier[start])
+        if judged[start] > around.min() or judged[start] in before or start - source < LENGTH:
+            continue
+        known = [at for at, begun in enumerate(starts) if abs(begun - source) <= NEAR]
+        if known:
+            number = numbers[min(known, key=lambda at: abs(starts[at] - source))]
+        else:
+            number = max(numbers, default=-1) + 1
+            starts.append(source)
+            numbers.append(number)
+        starts.append(start)
+        numbers.append(number)
+    return starts, numbers
+
+
+def _extent(active: NDArray[np.bool_], start: int) -> Span:
+    """From the first to the last activity in a subsequence."""
+    inside = np.flatnonzero(active[start : start + LENGTH])
+    first, last = (inside[0], inside[-1]) if len(inside) else (0, LENGTH - 1)
+    return (start + first) * STEP_S, (start + last + 1) * STEP_S
