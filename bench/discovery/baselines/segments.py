@@ -6,6 +6,7 @@ segmenter, so that what the baselines lack is not the segmenter.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from bench.discovery.baselines.reporting import Span
 from operators.records import FRAME_S, Region
@@ -43,5 +44,5 @@ def _end_frame(region: Region) -> int:
 
 def _split(chain: list[Region]) -> Iterator[Span]:
     onsets = sorted({onset for part in chain for onset in part.onsets})
-    for start, end in zip(onsets, [*onsets[1:], _end_frame(chain[-1])], strict=True):
+    for start, end in pairwise([*onsets, _end_frame(chain[-1])]):
         yield start * FRAME_S, end * FRAME_S

@@ -117,8 +117,8 @@ def test_a_motif_is_named_after_the_earliest_like_it() -> None:
     distances, earlier = np.full(100, 9.0), np.full(100, -1)
     for start, source, away in ((30, 10, 0.5), (31, 11, 0.7), (50, 29, 0.6), (70, 69, 0.0)):
         distances[start], earlier[start] = away, source
-    active = np.zeros(110, np.bool_)
-    active[[10, 30, 31, 50, 70, 90]] = True
-    assert motifs(distances, earlier, active, 1.0) == ([10, 30, 50], [0, 0, 0])
-    assert motifs(distances, earlier, active, 0.55) == ([10, 30], [0, 0])
-    assert motifs(distances, earlier, ~active & False, 1.0) == ([], [])
+    begins = np.zeros(110, np.bool_)
+    begins[[10, 30, 31, 50, 70, 90]] = True
+    assert motifs(distances, earlier, begins, 1.0) == ([10, 30, 50], [0, 0, 0])
+    assert motifs(distances, earlier, begins, 0.55) == ([10, 30], [0, 0])
+    assert motifs(distances, earlier, np.zeros_like(begins), 1.0) == ([], [])
