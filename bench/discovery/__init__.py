@@ -1,1 +1,1 @@
-"""The recurrence benchmark: scenes with a known truth, candidates, measures; ``run`` is the way in."""
+"""The recurrence benchmark: scenes with a known truth, candidates, measures; see ``run``."""
