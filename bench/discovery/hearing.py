@@ -145,7 +145,7 @@ def hear(scene: Cut, config: DetectorConfig | None = None) -> Story:
     said += detector.finish(end)
     spent = thread_time() - began
     for item in said:
-        if isinstance(item, Occurrence | Pattern):
+        if isinstance(item, Occurrence | Pattern | Revision):
             relations += tracker.observe(item)
     relations += tracker.finish(end)
     return Story(

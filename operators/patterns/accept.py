@@ -28,9 +28,11 @@ def acceptance(
     score = (
         weights.raw * fit.raw
         + weights.explained * (fit.explained if explained is None else explained)
-        + math.log(fit.cells + 1)
+        + weights.cells * math.log(fit.cells + 1)
         + weights.density * template.shape.density
+        + weights.audible * fit.audible
+        + (weights.onset if fit.place.on_onset else 0.0)
+        + weights.energy * math.log(fit.energy + 1)
         + weights.offset
-        + weights.tail * fit.tail
     )
     return 1.0 / (1.0 + math.exp(-min(max(score, -30.0), 30.0)))

@@ -95,8 +95,7 @@ def heard_before(template: Template, first: int) -> bool:
 
 def _convincing(past: Past, config: DetectorConfig) -> bool:
     weights = config.acceptance
-    extra = 0 if past.fit.place.on_onset else weights.off_onset_extra
-    return past.score >= weights.second_pass + extra and past.fit.raw >= weights.second_pass_raw
+    return past.score >= weights.threshold and past.fit.raw >= weights.second_pass_raw
 
 
 def _new(past: Past, config: DetectorConfig) -> bool:

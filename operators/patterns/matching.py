@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from operators.patterns.accept import acceptance
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kin import independent
@@ -34,7 +33,7 @@ from operators.records import BANDS
 
 NESTED_RAW = 0.82
 NESTED_OCCLUSION = 0.2
-NESTED_SCORE = 0.9
+NESTED_SCORE = 0.5
 NESTED_AUDIBLE = 0.5
 ONSET_SLACK = 3
 INDEPENDENT = 2
@@ -112,13 +111,12 @@ def _nested(
         wholes = [h for h in chosen if inside(hit, h)]
         if not wholes or fit.raw < NESTED_RAW or fit.occlusion > NESTED_OCCLUSION:
             continue
-        score = acceptance(fit, part, config.acceptance, explained=1.0)
-        if score < NESTED_SCORE or fit.audible < NESTED_AUDIBLE:
+        if hit.score < NESTED_SCORE or fit.audible < NESTED_AUDIBLE:
             continue
         if any(same_place(hit, h) or continues(hit, h) for h in (*chosen, *kept)):
             continue
         if all(independent(part, templates[h.index]) >= INDEPENDENT for h in wholes):
-            kept.append(replace(hit, nested=True, score=score))
+            kept.append(replace(hit, nested=True))
     return kept
 
 

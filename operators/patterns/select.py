@@ -54,11 +54,9 @@ def judged(
 def plausible(hits: list[Hit], config: DetectorConfig, *, second: bool) -> list[Hit]:
     """Those accepted as such, best first; one a template within a few frames."""
     weights = config.acceptance
-    least = weights.second_pass if second else weights.threshold
     kept: list[Hit] = []
     for hit in sorted(hits, key=lambda h: h.rank):
-        needed = least + (0 if hit.fit.place.on_onset else weights.off_onset_extra)
-        if hit.score < needed or (second and hit.fit.raw < weights.second_pass_raw):
+        if hit.score < weights.threshold or (second and hit.fit.raw < weights.second_pass_raw):
             continue
         if any(same_place(hit, other) for other in kept):
             continue
