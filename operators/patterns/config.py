@@ -88,6 +88,6 @@ class DetectorConfig:
     birth_frames: int = 8
     merge_at_birth: float = 0.72
     confirm_count: int = 3
-    confirm_score: float = 0.8
+    confirm_score: float = 0.68
     hindsight_s: float = 120.0
     horizon_s: float = 1_800.0
