@@ -15,6 +15,7 @@ import platformdirs
 
 from bench.discovery.library import real
 from bench.discovery.scenes import DURATION_S, VERSION, BenchScene, scene
+from operators import activity, onsets, spectrum
 from operators.patterns import Detector, DetectorConfig
 from operators.patterns.detector import Found
 from operators.patterns.memory import Moment
@@ -31,7 +32,7 @@ from operators.records import (
 from operators.relations import RelationTracker
 from operators.revision import Revision
 from operators.scene.truth import Truth
-from operators.segment import Segmenter
+from operators.segment import Segmenter, segmenter
 
 Said: TypeAlias = Occurrence | Pattern | Revision | Novel
 _FRAME = ANALYSIS_RATE_HZ
@@ -113,13 +114,13 @@ def cut(seed: int, preset: str, duration_s: float = DURATION_S) -> Cut:
 def cut_of(made: BenchScene) -> Cut:
     """Cuts a scene, in frames of a second."""
     stream = f"{made.preset}-{made.seed}"
-    segmenter = Segmenter(stream)
+    cutter = Segmenter(stream)
     regions: list[Region] = []
     began = thread_time()
     for index in range(0, len(made.samples), _FRAME):
         samples = made.samples[index : index + _FRAME]
         last = index + _FRAME >= len(made.samples)
-        heard = segmenter.hear(Frame(stream, index, samples, 0, last))
+        heard = cutter.hear(Frame(stream, index, samples, 0, last))
         regions += [item for item in heard if isinstance(item, Region)]
     return Cut(
         made.seed,
@@ -159,17 +160,7 @@ def hear(scene: Cut, config: DetectorConfig | None = None) -> Story:
 
 def _fingerprint() -> str:
     """Changes with the generator, the library and the front end."""
-    import operators.activity
-    import operators.onsets
-    import operators.segment.segmenter
-    import operators.spectrum
-
     digest = hashlib.blake2b(f"{VERSION} {len(real())}".encode(), digest_size=6)
-    for module in (
-        operators.activity,
-        operators.onsets,
-        operators.segment.segmenter,
-        operators.spectrum,
-    ):
+    for module in (activity, onsets, segmenter, spectrum):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The sounds that scenes are made of: real ones (``make sounds``), or synthesised ones without them.
+"""The sounds that scenes are made of: real ones (``make sounds``), else synthesised ones.
 
 A sound is cut where it becomes audible and ends where it has died away, so that its onset and
 length are those a listener would give. Invariant: the order and the content depend on the files

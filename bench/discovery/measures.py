@@ -53,9 +53,7 @@ class Measures:
     relation_recall: float = float("nan")
 
 
-def standing(
-    said: Iterable[object], frozen_after_s: float | None = None
-) -> list[Occurrence]:
+def standing(said: Iterable[object], frozen_after_s: float | None = None) -> list[Occurrence]:
     """The occurrences that stand at the end, or that stood a while after each event.
 
     Args:
@@ -86,7 +84,9 @@ def standing(
     return sorted(unique.values(), key=lambda o: (o.start_s, o.pattern))
 
 
-def reported(occurrences: Sequence[Occurrence], confirmed: set[str] | None = None) -> list[Occurrence]:
+def reported(
+    occurrences: Sequence[Occurrence], confirmed: set[str] | None = None
+) -> list[Occurrence]:
     """Of patterns with three occurrences or more (and confirmed, where that is said)."""
     counts = Counter(o.pattern for o in occurrences)
     return [
@@ -127,14 +127,10 @@ def strict(
         for event, occurrence in everything.pairs
         if truth.events[event].sound in of_class
     }
-    kept_truth = Truth(
-        tuple(e for e in truth.events if e.sound not in of_class), truth.relations
-    )
+    kept_truth = Truth(tuple(e for e in truth.events if e.sound not in of_class), truth.relations)
     kept = [o for number, o in enumerate(heard) if number not in ignored]
     del mapped
-    return Strict(
-        kept_truth, kept, match(kept_truth, kept), score(kept_truth, kept, (), relations)
-    )
+    return Strict(kept_truth, kept, match(kept_truth, kept), score(kept_truth, kept, (), relations))
 
 
 def measure(
@@ -147,9 +143,7 @@ def measure(
     view = strict(truth, classes, heard, relations or ())
     scored = view.score
     once = [
-        number
-        for number, event in enumerate(view.truth.events)
-        if event.sound.startswith("once")
+        number for number, event in enumerate(view.truth.events) if event.sound.startswith("once")
     ]
     taken = {event for event, _ in view.matching.pairs} & set(once)
     figures = Measures(
@@ -191,9 +185,7 @@ def recognised_from(truth: Truth, said: Sequence[object], view: Strict) -> float
     for sound, pattern in view.matching.mapping.items():
         starts = [event.start_s for event in truth.events if event.sound == sound]
         onsets = np.array(at.get(pattern, ()))
-        near = [
-            n + 1 for n, s in enumerate(starts) if np.any(np.abs(onsets - s) <= TOLERANCE_S)
-        ]
+        near = [n + 1 for n, s in enumerate(starts) if np.any(np.abs(onsets - s) <= TOLERANCE_S)]
         firsts.append(near[0] if near else len(starts) + 1)
     return float(median(firsts)) if firsts else float("nan")
 

@@ -81,7 +81,5 @@ def _relations(spacing: Spacing, name: dict[str, str]) -> list[PlantedRelation]:
         PlantedRelation("periodic", name["C"], "", period_s=spacing.period_s),
     ]
     if spacing.lag_x_s is not None:
-        relations.append(
-            PlantedRelation("sequential", name["B"], name["X"], lag_s=spacing.lag_x_s)
-        )
+        relations.append(PlantedRelation("sequential", name["B"], name["X"], lag_s=spacing.lag_x_s))
     return relations

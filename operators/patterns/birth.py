@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.patterns.cells import DISAGREE_DB, agreement, mode_gain, occluded
+from operators.patterns.cells import agreement, mode_gain, occluded
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
+from operators.patterns.kernels import DISAGREE_DB
 from operators.patterns.template import EMPTY, loudness_weight
 from operators.records import Floats
 

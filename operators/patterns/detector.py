@@ -95,14 +95,16 @@ class Detector:
             canvas.open = False
             moment = Moment(self.stream, max(canvas.end, end.index // HOP_SAMPLES))
             found += self._decide(canvas, moment)
-        return found + (self.consolidate(moment) if self.config.hindsight_s else [])
+        if self.config.hindsight_s:
+            found += self.consolidate(moment)
+        return found
 
     def consolidate(self, moment: Moment) -> list[Found]:
         """Look at the last minutes again and correct what was said of them."""
         self._looked = self._archived
         since = self._archived - round(self.config.horizon_s / FRAME_S)
         first = next((s.start for s in self._memory.archive.spans if s.start >= since), None)
-        return [] if first is None else Hindsight(self._memory, moment, first).run()
+        return [] if first is None else [*Hindsight(self._memory, moment, first).run()]
 
     def _look_due(self, frame: int) -> bool:
         """Whether a look back is due before what begins at a frame is heard."""

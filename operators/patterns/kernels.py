@@ -9,13 +9,15 @@ however many candidates are compared; nothing is allocated that grows with the s
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.records import Floats
+
+Reals: TypeAlias = NDArray[np.floating[Any]]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +40,7 @@ def kernel(function: F) -> F:
 
 
 @kernel
-def mode_of(difference: Floats, weight: Floats) -> float:
+def mode_of(difference: Reals, weight: Reals) -> float:
     """Weighted mode of (n,) level differences in dB; see ``cells.mode_gain``."""
     counts = np.zeros(BINS + 2)
     for i in range(len(difference)):
@@ -127,8 +129,8 @@ def best_place(
 ) -> tuple[float, int, int]:
     """Similarity, shift and number of the tempo that fit best around a row.
 
-    ``level`` to ``seen`` are of the view, ``cell_row`` to ``cell_weight`` the template's loud cells,
-    ``row`` is where its row 0 is expected. The first of ``tempi`` is tried alone unless it fits
+    ``level`` to ``seen`` are of the view, ``cell_row`` to ``cell_weight`` the loud cells of
+    the template, ``row`` is where its row 0 is expected. The first of ``tempi`` is tried alone unless it fits
     better than ``near``; another one has to be better by ``price``.
     """
     best, at, number = -1.0, 0, 0
@@ -185,8 +187,8 @@ def exact_cells(
     """Compares all cells of a template at one place; fills ``predicted`` and ``claims``.
 
     ``level`` to ``seen`` are of the view, ``template`` and ``weight`` (T, BANDS) of the template;
-    ``source`` is the template's row for each observed row from ``row`` on; a cell counts where it
-    is expected ``audible_db`` above the floor; ``predicted`` and ``claims`` are (len(source), BANDS).
+    ``source`` is the template's row for each observed row from ``row`` on; a cell counts where it is
+    expected ``audible_db`` above the floor; ``predicted``, ``claims`` are (len(source), BANDS).
 
     Returns:
         gain, raw, cells, explained share, occluded share, audible share, energy accounted for.

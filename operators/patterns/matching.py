@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from operators.patterns.canvas import Canvas, View
-from operators.patterns.config import DetectorConfig
 from operators.patterns.kin import independent
 from operators.patterns.match import coarse
 from operators.patterns.memory import Memory
@@ -79,7 +78,7 @@ def matches(memory: Memory, canvas: Canvas, view: View, onsets: list[int], limit
         again = plausible(judged(view, templates, places, config), config, second=True)
         near = [h for h in again if not any(same_place(h, c) for c in chosen)]
         chosen += select(view, _once(near, templates, at, chosen), taken, config)
-        chosen += _nested(templates, chosen, hits, config)
+        chosen += _nested(templates, chosen, hits)
     return sorted(chosen, key=lambda h: (h.fit.place.row, h.index))
 
 
@@ -101,9 +100,7 @@ def _once(
     return kept
 
 
-def _nested(
-    templates: list[Template], chosen: list[Hit], hits: list[Hit], config: DetectorConfig
-) -> list[Hit]:
+def _nested(templates: list[Template], chosen: list[Hit], hits: list[Hit]) -> list[Hit]:
     """Known sounds that are part of a longer one and also occur on their own."""
     kept: list[Hit] = []
     for hit in sorted(hits, key=lambda h: h.rank):

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.patterns.birth import SILENT_WEIGHT, reach
-from operators.patterns.cells import DISAGREE_DB, agreement
+from operators.patterns.cells import agreement
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
+from operators.patterns.kernels import DISAGREE_DB
 from operators.patterns.template import EMPTY, loudness_weight
 from operators.records import BANDS, Floats
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from operators.patterns.canvas import View
-from operators.patterns.cells import DISAGREE_DB
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
+from operators.patterns.kernels import DISAGREE_DB
 from operators.patterns.match import Fit, observed_tail
 from operators.patterns.refit import refit
 from operators.patterns.template import EMPTY, Template, loudness_weight, tempo_rows

@@ -232,6 +232,7 @@ def _beat(rng: np.random.Generator, latest_s: float, period_s: float) -> list[fl
 
 
 def variation(rng: np.random.Generator, preset: Preset) -> Variation:
+    """Draws how one occurrence differs from its sound."""
     tempo = 1 + float(rng.uniform(-preset.tempo_range, preset.tempo_range))
     return Variation(
         gain_db=float(rng.uniform(*preset.gain_db)),

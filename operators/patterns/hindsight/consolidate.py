@@ -14,7 +14,6 @@ from typing import TypeAlias
 import numpy as np
 
 from operators.patterns import announce
-from operators.patterns.canvas import NOTHING
 from operators.patterns.hindsight import renew
 from operators.patterns.hindsight.decide import Seen, decide, stretches
 from operators.patterns.hindsight.told import Entry, entry_of
@@ -119,7 +118,7 @@ class Hindsight:
             found += self._added(one, templates[one.number], gone)
         for entry in gone:
             found += self._withdrawn(entry)
-        return found + self._states(renew.by_number(seen))
+        return found + self._states()
 
     def _added(self, one: Seen, template: Template, gone: list[Entry]) -> list[Found]:
         frames = max(1, one.frames - one.lead)
@@ -135,15 +134,15 @@ class Hindsight:
         template.last_sample = max(template.last_sample, sample)
         near = [e for e in gone if abs(e.onset - one.onset) <= MOVED_FRAMES]
         if not near:
-            return [occurrence, self._revision(None, occurrence)]
+            return [occurrence, self._revision(occurrence, "", occurrence.pattern)]
         nearest = min(near, key=lambda e: (abs(e.onset - one.onset), e.pattern))
         gone.remove(nearest)
         self._forget(nearest)
-        return [occurrence, self._revision(nearest, occurrence)]
+        return [occurrence, self._revision(nearest, nearest.pattern, occurrence.pattern)]
 
     def _withdrawn(self, entry: Entry) -> list[Found]:
         self._forget(entry)
-        return [self._revision(entry, None)]
+        return [self._revision(entry, entry.pattern, "")]
 
     def _forget(self, entry: Entry) -> None:
         told = self.memory.told
@@ -154,21 +153,19 @@ class Hindsight:
                 template.count -= 1
                 template.score_sum -= entry.score
 
-    def _revision(self, entry: Entry | None, occurrence: Occurrence | None) -> Revision:
-        at = entry or occurrence
-        assert at is not None
+    def _revision(self, at: Entry | Occurrence, pattern_from: str, pattern: str) -> Revision:
         return Revision(
             stream=self.moment.stream,
             start_s=at.start_s,
             start_ns=at.start_ns,
-            pattern_from=entry.pattern if entry else "",
-            pattern=occurrence.pattern if occurrence else "",
+            pattern_from=pattern_from,
+            pattern=pattern,
             reason="hindsight",
             emitted_s=self.moment.emitted_frame * FRAME_S,
             traceparent=self.moment.traceparent,
         )
 
-    def _states(self, seen: renew.ByNumber) -> list[Found]:
+    def _states(self) -> list[Found]:
         """Every pattern that differs from before; those without support go."""
         config = self.memory.config
         found: list[Found] = []
@@ -206,6 +203,3 @@ def _paired(entries: list[Entry], seen: list[Seen]) -> tuple[list[Entry], list[S
         [e for n, e in enumerate(entries) if n not in taken_e],
         [s for n, s in enumerate(seen) if n not in taken_s],
     )
-
-
-__all__ = ["NOTHING", "Hindsight"]

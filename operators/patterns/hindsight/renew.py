@@ -53,9 +53,7 @@ def renewed(
         (one for one in seen if not one.nested and one.tempo == 1.0),
         key=lambda one: (-round(one.score * (1 - one.occlusion), 4), one.first),
     )[:BEST]
-    clips = [
-        clip for one in best if (clip := _exemplar(one, template.frames, archive)) is not None
-    ]
+    clips = [clip for one in best if (clip := _exemplar(one, template.frames, archive)) is not None]
     made = refit(template.level, clips, template.lead, config)
     if made is None:
         return False
