@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from operators.patterns.accept import acceptance
 from operators.patterns.archive import Archive
 from operators.patterns.backfill import heard_before
-from operators.patterns.canvas import View
+from operators.patterns.canvas import NOTHING, View
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kin import independent
 from operators.patterns.match import Fit, Placement, exact, likeness_along
@@ -30,6 +30,8 @@ LONGER = 2.0
 EXPLAINED = 0.15
 """Least share of what sounds there that the part accounts for: less is a mere resemblance."""
 EDGE_FRAMES = 8
+GLANCE = 0.45
+"""Likeness with the template of the whole from which its occurrences are looked through."""
 INDEPENDENT = 2
 WHOLES, LATEST = 3, 16
 """How many occurrences of the whole it takes, and how many are looked at."""
@@ -84,6 +86,16 @@ class Inside:
         for part in inner:
             found += self._search(part, fresh, views)
         return found
+
+    def parts_of(self, templates: Sequence[Template], whole: Template) -> list[Part]:
+        """New occurrences, in one longer sound, of those shorter ones that may be parts of it."""
+        inner = [
+            part
+            for part in templates
+            if _may_contain(whole, part) and _resembles(part, whole) >= GLANCE
+        ]
+        views = self._views(whole) if inner else []
+        return [one for part in inner for one in self._search(part, whole, views)]
 
     def _views(self, whole: Template) -> list[Seen]:
         """The latest occurrences of the whole, as far as they are still remembered."""
@@ -164,6 +176,24 @@ def _may_contain(whole: Template, part: Template) -> bool:
         and len(whole.recent) >= WHOLES
         and independent(part, whole) >= INDEPENDENT
     )
+
+
+def _resembles(part: Template, whole: Template) -> float:
+    """Best likeness of a part with the template of the whole itself, at any place in it."""
+    pad = PRINT_FRAMES + EDGE_FRAMES
+    floor = np.pad(np.broadcast_to(whole.floor, whole.level.shape), ((pad, pad), (0, 0)), "edge")
+    level = floor.astype(np.float32)
+    level[pad:-pad] = np.maximum(whole.level, whole.floor)
+    view = View(
+        level=level,
+        floor=floor.astype(np.float32),
+        noise=floor.astype(np.float32),
+        known=np.full(level.shape, NOTHING, dtype=np.float32),
+        seen=np.ones(len(level), dtype=np.bool_),
+        pad=pad,
+    )
+    lags = np.arange(-SLACK_FRAMES, whole.frames - part.frames + 2 * SLACK_FRAMES)
+    return float(likeness_along(view, part, lags + pad).max())
 
 
 def _widened(likeness: Floats) -> Floats:

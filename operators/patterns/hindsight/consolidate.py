@@ -15,8 +15,9 @@ import numpy as np
 
 from operators.patterns import announce
 from operators.patterns.hindsight import renew
-from operators.patterns.hindsight.decide import Seen, decide, stretches
+from operators.patterns.hindsight.decide import Seen, decide, part_seen, stretches
 from operators.patterns.hindsight.told import Entry, entry_of
+from operators.patterns.inside import Inside
 from operators.patterns.kin import Kin
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.rivals import Rivals
@@ -61,6 +62,7 @@ class Hindsight:
             found += self._retired(part)
         final = self._decide()
         renew.note(memory.bank.templates, renew.by_number(final))
+        final += self._inside(final)
         found += self._tell(final)
         return found
 
@@ -80,6 +82,21 @@ class Hindsight:
                 row += len(span.codes)
         memory.rivals = rivals
         return seen
+
+    def _inside(self, seen: list[Seen]) -> list[Seen]:
+        """Parts of longer sounds, which account for the parts' cells (see ``inside``)."""
+        templates = self.memory.bank.templates
+        inside = Inside(self.memory.archive, self.memory.config)
+        at = {number: [one.first for one in own] for number, own in renew.by_number(seen).items()}
+        found: list[Seen] = []
+        for whole in templates:
+            for part in inside.parts_of(templates, whole):
+                known = at.setdefault(part.template.number, [])
+                if any(abs(part.first - first) <= MOVED_FRAMES for first in known):
+                    continue
+                known.append(part.first)
+                found.append(part_seen(part))
+        return found
 
     def _kin(self, changed: list[Template]) -> list[Found]:
         found: list[Found] = []

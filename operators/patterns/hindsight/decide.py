@@ -14,6 +14,7 @@ import numpy as np
 
 from operators.patterns.archive import Archive, Span
 from operators.patterns.canvas import NOTHING, Canvas, View
+from operators.patterns.inside import Part
 from operators.patterns.matching import matches
 from operators.patterns.memory import Memory
 from operators.patterns.select import Hit
@@ -134,4 +135,22 @@ def _seen(hit: Hit, templates: list[Template], canvas: Canvas, view: View) -> Se
         nested=hit.nested,
         origin_ns=canvas.origin_ns,
         predicted=hit.fit.predicted,
+    )
+
+
+def part_seen(part: Part) -> Seen:
+    """A part of a longer sound as what was seen."""
+    fit, template = part.fit, part.template
+    return Seen(
+        number=template.number,
+        first=part.first,
+        frames=len(fit.claims),
+        lead=round(template.lead * fit.place.tempo),
+        score=min(1.0, fit.raw),
+        occlusion=fit.occlusion,
+        gain=fit.gain,
+        tempo=fit.place.tempo,
+        nested=True,
+        origin_ns=template.origin_ns,
+        predicted=fit.predicted,
     )
