@@ -78,7 +78,8 @@ def distance(candidates: Mapping[str, Mapping[str, Figures]]) -> str:
         ours, theirs = (candidates[name][ALL][figure] or 0.0 for name in (GRYM, BOUND))
         side = "above" if ours > theirs else "below"
         parts.append(f"{abs(ours - theirs):.3f} {side} it in {title}")
-    return f"The oracle is told where every event is; grym, which is not, is {' and '.join(parts)}."
+    told = "The oracle bounds what clustering vectors reaches: it is told where every event is"
+    return f"{told}; grym, which is not, is {' and '.join(parts)}."
 
 
 def by_preset(
