@@ -49,7 +49,7 @@ def report(console: Console, figures: Mapping[str, Any]) -> None:
     console.print(comparison(candidates, figures["scenes"]))
     words = distance(candidates)
     if words:
-        console.print(words, highlight=False)
+        console.print(words, highlight=False, soft_wrap=True)
     if figures["grym"]:
         console.print(by_preset(candidates, figures["grym"]))
     console.print(event_f1(candidates))

@@ -177,7 +177,9 @@ def test_onsets_near_events() -> None:
 
 
 def test_claims_are_held_against_what_was_right() -> None:
-    heard = [told("p", at, score) for at, score in zip(STARTS_S["a"], (0.9, 0.8, 0.7, 0.6))]
+    heard = [
+        told("p", at, score) for at, score in zip(STARTS_S["a"], (0.9, 0.8, 0.7, 0.6), strict=True)
+    ]
     heard += [told("p", 13.0, 0.3), told("p", 60.0, 0.2)]
     assert judged(strict(TRUTH, (), heard)) == [
         (0.9, True), (0.8, True), (0.7, True), (0.6, True), (0.3, False), (0.2, False),
