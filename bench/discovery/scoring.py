@@ -88,11 +88,12 @@ def scored(task: Task) -> Outcome:
         BaselineError: the extra ``bench`` is not installed.
         ModelError: the weights of the default model are not on this machine.
     """
+    if GRYM in task.candidates:
+        _rehearse_grym()
     heard = hearing.cut(task.seed, task.preset)
     rows: dict[str, Row] = {}
     alone = None
     if GRYM in task.candidates:
-        _rehearse_grym()
         rows[GRYM], alone = discovery(heard, hearing.hear(heard))
     audio: list[Floats] = []
 
