@@ -4,17 +4,20 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 WEIGHTS := $(VENV)/.weights
+BENCH_STAMP := $(VENV)/.installed-bench
 SEED   ?= 1
+SEEDS   ?= 100,101,102,103
+PRESETS ?= easy,medium,hard
 
 # One torch and BLAS thread a process: more only makes threads wait for one another.
 export OMP_NUM_THREADS = 1
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: help install demo test sound sounds check bench clean
+.PHONY: help install demo test sound sounds check bench bench-discovery clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 install: $(WEIGHTS)  ## the environment in .venv, with the default model's weights
 
@@ -53,7 +56,14 @@ bench: install  ## the figures of the README, as ratios measured in one run
 	$(BIN)/python -m bench.models
 	$(BIN)/python -m bench.models --flow
 
-sounds: install  ## real sounds for bench.retrieval, from Debian's sound packages (68 MB)
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
+bench-discovery: install $(BENCH_STAMP)  ## what recurs, against other ways (SEEDS=100,... PRESETS=easy,...); needs `make sounds`
+	$(BIN)/python -m bench.discovery --seeds $(SEEDS) --presets $(PRESETS)
+
+sounds: install  ## real sounds for bench.retrieval and bench-discovery, from Debian's sound packages (68 MB)
 	$(BIN)/python -m bench.sounds
 
 clean:  ## remove the environment and what tools left behind

@@ -5,8 +5,8 @@ K go their own way and F2 is F transposed, V and V2 are spoken by one voice, N i
 half, Y and Z are decoys that come in the same bursts only. L and M are *classes*: each occurrence
 is one of several recordings of a kind. ``once-1`` ... are heard a single time.
 
-Invariant: no kind plays two roles (but V and V2, F and F2); the cast is a function of seed, library
-and number of one-offs.
+Invariant: no kind plays two roles (but V and V2, F and F2, and one-offs where a small library has
+no kind left); the cast is a function of seed, library and number of one-offs.
 """
 
 from collections import defaultdict
@@ -65,12 +65,15 @@ class _Rest:
         kinds = [str(kind) for kind in rng.permutation(sorted(by_kind))]
         self._clips = [by_kind[kind][int(rng.integers(len(by_kind[kind])))] for kind in kinds]
         self._spare = [clip for kind in kinds for clip in by_kind[kind]]
+        self._used: set[str] = set()
 
     def take(self, shortest_s: float, longest_s: float) -> Clip:
-        for pool in (self._clips, self._spare):
+        unused = [clip for clip in self._spare if clip.kind not in self._used]
+        for pool in (self._clips, unused, self._spare):
             for clip in pool:
                 if shortest_s <= clip.extent_s <= longest_s:
-                    self._clips = [c for c in self._clips if c.name != clip.name]
+                    self._used.add(clip.kind)
+                    self._clips = [c for c in self._clips if c.kind != clip.kind]
                     self._spare = [c for c in self._spare if c.name != clip.name]
                     return clip
         message = f"no sound of {shortest_s} to {longest_s} s is left: use a larger library"

@@ -98,7 +98,7 @@ def cache() -> Path:
 
 def cut(seed: int, preset: str, duration_s: float = DURATION_S) -> Cut:
     """A scene as the segmenter cuts it; kept, because making one takes longer than hearing it."""
-    path = cache() / f"{_fingerprint()}-{preset}-{seed}-{duration_s:g}.pickle"
+    path = cache() / f"{fingerprint()}-{preset}-{seed}-{duration_s:g}.pickle"
     if path.exists():
         # Nobody else writes there.
         kept: Cut = pickle.loads(path.read_bytes())  # noqa: S301
@@ -158,8 +158,8 @@ def hear(scene: Cut, config: DetectorConfig | None = None) -> Story:
     )
 
 
-def _fingerprint() -> str:
-    """Changes with the generator, the library and the front end."""
+def fingerprint() -> str:
+    """Changes with the generator, the library and the front end: part of every cached name."""
     digest = hashlib.blake2b(f"{VERSION} {len(real())}".encode(), digest_size=6)
     for module in (activity, onsets, segmenter, spectrum):
         digest.update(Path(str(module.__file__)).read_bytes())

@@ -17,7 +17,7 @@ import soxr
 from bench import sounds
 from bench.retrieval import kind_of
 from operators.records import ANALYSIS_RATE_HZ, Floats
-from operators.scene.sounds.cast import KINDS, trimmed
+from operators.scene.sounds.cast import KINDS, LONG_KINDS, trimmed
 
 SPOKEN = re.compile(r"audio-channel-")
 """Phrases spoken by one voice, in sound-theme-freedesktop."""
@@ -72,7 +72,7 @@ def synthesised(count: int = 12) -> tuple[Clip, ...]:
     for number, (kind, recipe) in enumerate(sorted(KINDS.items())):
         for member in range(count):
             rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([number, member, 77])))
-            low, high = (0.5, 4.0) if recipe.duration_s[1] > 1.5 else recipe.duration_s
+            low, high = (0.5, 4.0) if kind in LONG_KINDS else recipe.duration_s
             duration_s = float(np.exp(rng.uniform(np.log(low), np.log(high))))
             pitch_hz = float(np.exp(rng.uniform(*np.log(recipe.pitch_hz))))
             samples, extent_s = trimmed(recipe.make(rng, duration_s, pitch_hz))

@@ -36,7 +36,7 @@ class Measures:
         event_f1: strict.
         found: share of the sounds with an F1 above one half.
         extra: reported patterns that stand for no sound.
-        one_offs: share of the sounds heard once that were taken for a pattern.
+        one_offs: how many of the sounds heard once were taken for one of a pattern.
         onset_ms: median distance of the onsets of hits.
         relation_precision, relation_recall: 1.0 where nothing was reported; NaN where nothing
             of the sort is told.

@@ -62,7 +62,7 @@ class Baseline:
         Raises:
             BaselineError, ModelError: as ``run``.
         """
-        self.run(_rehearsal())
+        self.run(rehearsal())
 
 
 def _listed(baselines: Iterable[Baseline]) -> dict[str, Baseline]:
@@ -82,7 +82,7 @@ BASELINES: dict[str, Baseline] = _listed(
 )
 
 
-def _rehearsal() -> Given:
+def rehearsal() -> Given:
     """Ten seconds of noise with a few bursts in it."""
     rng = np.random.default_rng(0)
     samples = rng.normal(0.0, 0.001, 10 * ANALYSIS_RATE_HZ).astype(np.float32)
