@@ -33,6 +33,7 @@ def acceptance(
         + weights.audible * fit.audible
         + (weights.onset if fit.place.on_onset else 0.0)
         + weights.energy * math.log(fit.energy + 1)
+        + weights.tail * fit.tail
         + weights.offset
     )
     return 1.0 / (1.0 + math.exp(-min(max(score, -30.0), 30.0)))

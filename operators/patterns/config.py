@@ -40,19 +40,21 @@ class Acceptance:
         audible: of the share of the template's weight that can be heard.
         onset: where something was noticed to set in.
         energy: of the logarithm of the dB-cells accounted for.
+        tail: of how much the sound goes on where the template expects an end.
         offset: constant.
         threshold: least acceptance.
         second_pass_raw: least agreement of what is found under another sound.
     """
 
     raw: float = 11.0
-    explained: float = 1.65
+    explained: float = 2.6
     cells: float = 0.96
     density: float = -1.0
     audible: float = 1.6
     onset: float = 1.2
     energy: float = 0.58
-    offset: float = -21.4
+    tail: float = -3.0
+    offset: float = -22.1
     threshold: float = 0.5
     second_pass_raw: float = 0.74
 
