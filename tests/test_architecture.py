@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "operators": {
         "operators",
+        "numba",
         "numpy",
         "onnxruntime",
         "opentelemetry",

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from connectors.milvus.reader import Reader
 from connectors.milvus.schema import layout_of
-from tests.flows.conftest import OnDisk
+from operators.records import ANALYSIS_RATE_HZ
+from operators.scene import scene
 
 LISTEN = (sys.executable, "-c", "import sys; from flows.cli import main; main()", "listen")
 KILLS = int(os.environ.get("KILLS", "4"))
@@ -28,24 +30,31 @@ def command(source: Path, store: Path, recovery: Path) -> list[str]:
     return [*LISTEN, f"s={source}", *map(str, flags)]
 
 
-def run_until(arguments: list[str], lines: int | None, env: dict[str, str]) -> tuple[int, str]:
-    """Start a listener, kill it after so many lines of output; its status and last line."""
+def run_until(
+    arguments: list[str], lines: int | str | None, env: dict[str, str]
+) -> tuple[int, str, int]:
+    """Start a listener, kill it after so many lines of output, or at the first of such an event.
+
+    Returns:
+        Its status, its last line, and how many revisions it told.
+    """
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        last = ""
+        last, revisions = "", 0
         for number, line in enumerate(process.stdout, start=1):
-            last = line
-            if lines is not None and number >= lines:
+            last, event = line, json.loads(line)["event"]
+            revisions += event == "revision"
+            if lines in (event, number):
                 process.send_signal(signal.SIGKILL)
                 break
         process.stdout.read()
         said = process.stderr.read()
     assert "Traceback" not in said
     assert "panicked" not in said
-    return process.returncode, last
+    return process.returncode, last, revisions
 
 
 def kill_store(store: Path) -> None:
@@ -75,8 +84,18 @@ def contents(store: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return rows, vectors
 
 
+@pytest.fixture(scope="module")
+def long_enough(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene so long that the past is looked at before its end, and at its end."""
+    path = tmp_path_factory.mktemp("scene") / "long.wav"
+    soundfile.write(path, scene(3, 150.0).samples, ANALYSIS_RATE_HZ, subtype="PCM_16")
+    return path
+
+
 @pytest.mark.parametrize("model", ["logmel"])
-def test_nothing_is_missing_and_nothing_twice(on_disk: OnDisk, tmp_path: Path, model: str) -> None:
+def test_nothing_is_missing_and_nothing_twice(
+    long_enough: Path, tmp_path: Path, model: str
+) -> None:
     env = {
         **os.environ,
         "GRYM_LISTEN__MODELS": f'["{model}"]',
@@ -84,21 +103,25 @@ def test_nothing_is_missing_and_nothing_twice(on_disk: OnDisk, tmp_path: Path, m
         "OMP_NUM_THREADS": "1",
     }
     whole = tmp_path / "whole.db"
-    status, last = run_until(command(on_disk.wav, whole, tmp_path / "w"), None, env)
+    status, last, revisions = run_until(command(long_enough, whole, tmp_path / "w"), None, env)
     assert status == 0
+    assert revisions
     lines = json.loads(last)["windows"]
 
     choose = random.Random(7)
     killed = tmp_path / "killed.db"
-    arguments = command(on_disk.wav, killed, tmp_path / "k")
+    arguments = command(long_enough, killed, tmp_path / "k")
     for kill in range(KILLS):
         if kill % 3 == 1:
             kill_store(killed)
-        status, _ = run_until(arguments, choose.randrange(1, lines // KILLS), env)
+        status, *_ = run_until(arguments, choose.randrange(1, lines // KILLS), env)
         assert status == -signal.SIGKILL
-    status, last = run_until(arguments, None, env)
+    # What is taken back may have been kept, or not, when it is killed in the middle of it.
+    status, _, revisions = run_until(arguments, "revision", env)
+    assert (status, revisions) == (-signal.SIGKILL, 1)
+    status, *_ = run_until(arguments, None, env)
     assert status == 0
-    status, last = run_until(arguments, None, env)
+    status, last, _ = run_until(arguments, None, env)
     assert (status, json.loads(last)["windows"]) == (0, 0)
 
     rows, vectors = contents(killed)

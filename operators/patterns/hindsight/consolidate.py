@@ -46,8 +46,6 @@ class Hindsight:
         memory = self.memory
         found: list[Found] = []
         templates = memory.bank.templates
-        if not templates:
-            return []
         self._before = {t.number: (t.count, t.status) for t in templates}
         seen = renew.by_number(self._decide())
         renew.note(templates, seen)
@@ -188,7 +186,7 @@ class Hindsight:
         found: list[Found] = []
         for template in list(self.memory.bank.templates):
             if template.count < 2:
-                found += self._retired(template)
+                found += self._unsupported(template)
                 continue
             sure = (
                 template.count >= config.confirm_count
@@ -201,6 +199,12 @@ class Hindsight:
             if self._before.get(template.number) != (template.count, template.status):
                 found.append(announce.pattern(template, self.moment))
         return found
+
+    def _unsupported(self, template: Template) -> list[Found]:
+        """A pattern goes, and what still stands of it goes with it."""
+        told = self.memory.told
+        left = [e for e in told.within(self.since, 1 << 60) if told.owner(e) == template.pattern]
+        return [*(r for e in left for r in self._withdrawn(e)), *self._retired(template)]
 
 
 def _paired(entries: list[Entry], seen: list[Seen]) -> tuple[list[Entry], list[Seen]]:

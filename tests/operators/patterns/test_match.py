@@ -8,6 +8,7 @@ from operators.patterns.canvas import View, from_region
 from operators.patterns.config import DetectorConfig
 from operators.patterns.match import Placement, coarse, exact
 from operators.patterns.propose import Candidate, cosines, print_rows, propose
+from operators.patterns.select import judged, plausible, select
 from operators.patterns.template import EMPTY, Template
 from operators.records import BANDS, Floats
 
@@ -68,12 +69,23 @@ def test_the_same_spectrum_in_another_order_of_time_is_refused(world) -> None:
         assert fit.raw < 0.8
 
 
-def test_a_prefix_of_a_longer_sound_explains_too_little_of_it(world) -> None:
-    levels = world.sound(3, 60)
-    short = template_of(levels[:20])
-    _, within = fitted(world, short, [(10, levels, 30)], 100)
-    _, alone = fitted(world, short, [(10, levels[:20], 30)], 100)
-    assert within < alone
+@pytest.mark.parametrize("seed", range(6))
+def test_a_prefix_of_a_longer_sound_is_that_sound_only_where_it_is_alone(world, seed) -> None:
+    """A prefix fits wherever its whole is heard: it is the whole, if known, that explains more."""
+    levels = world.phrase(seed)
+    prefix, whole = template_of(levels[:20]), template_of(levels)
+    templates = [prefix, whole]
+
+    def best(heard: Floats) -> int:
+        view = View.of(from_region(world.region(0, [(10, heard, 30)], 100), 420), PAD)
+        places = [Placement(index, PAD + 10, 1.0, True, 1.0) for index in range(2)]
+        hits = plausible(judged(view, templates, places, CONFIG), CONFIG, second=False)
+        taken = np.zeros((len(view.level), BANDS), dtype=np.bool_)
+        (chosen,) = select(view, hits, taken, CONFIG)
+        return chosen.index
+
+    assert best(levels) == 1
+    assert best(levels[:20]) == 0
 
 
 def test_a_dense_template_needs_more_than_a_sparse_one(world) -> None:
@@ -89,7 +101,7 @@ def test_noise_alone_is_no_match(world) -> None:
     assert acceptance(fit, template_of(world.sound(1)), CONFIG.acceptance) < 0.1
 
 
-def test_what_goes_on_after_the_expected_end_counts_against_a_match(world) -> None:
+def test_what_goes_on_after_the_expected_end_is_measured(world) -> None:
     steady = np.where(np.arange(BANDS) % 6 == 0, 0.0, -80.0) * np.ones((60, 1))
     short = template_of(steady[:20].astype(np.float32))
     on, _ = fitted(world, short, [(10, steady.astype(np.float32), 30)], 90)
