@@ -46,6 +46,8 @@ class Kept:
     verdicts: dict[Key, Verdict] = field(default_factory=dict)
     templates: dict[int, tuple[Floats, int]] = field(default_factory=dict)
 
+    _plain: list[tuple[Any, ...]] = field(default_factory=list)
+
     def changed(self, templates: Iterable[Template]) -> frozenset[int]:
         """Numbers of templates that are new, gone or materially different; these are noted."""
         now = {t.number: t for t in templates}
@@ -62,14 +64,15 @@ class Kept:
     def retain(self, verdicts: Mapping[Key, Verdict]) -> None:
         """From now on these are the verdicts."""
         self.verdicts = dict(verdicts)
+        self._plain = [
+            (*key, sorted(v.plausible), [[getattr(s, name) for name in PLAIN] for s in v.seen])
+            for key, v in self.verdicts.items()
+        ]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain form (see ``restore``)."""
         return {
-            "verdicts": [
-                [*key, sorted(v.plausible), [[getattr(s, name) for name in PLAIN] for s in v.seen]]
-                for key, v in self.verdicts.items()
-            ],
+            "verdicts": self._plain,
             "templates": [
                 [number, level.astype(np.float16), lead]
                 for number, (level, lead) in self.templates.items()
@@ -83,6 +86,7 @@ class Kept:
         for origin_ns, start, rows, plausible, seen in state["verdicts"]:
             ones = tuple(Seen(**dict(zip(PLAIN, s, strict=True))) for s in seen)
             kept.verdicts[origin_ns, start, rows] = Verdict(ones, frozenset(plausible))
+        kept.retain(kept.verdicts)
         for number, level, lead in state["templates"]:
             kept.templates[number] = (np.asarray(level, dtype=np.float32), lead)
         return kept
