@@ -130,8 +130,8 @@ def best_place(
     """Similarity, shift and number of the tempo that fit best around a row.
 
     ``level`` to ``seen`` are of the view, ``cell_row`` to ``cell_weight`` the loud cells of
-    the template, ``row`` is where its row 0 is expected. The first of ``tempi`` is tried alone unless it fits
-    better than ``near``; another one has to be better by ``price``.
+    the template, ``row`` is where its row 0 is expected. The first of ``tempi`` is tried alone
+    unless it fits better than ``near``; another one has to be better by ``price``.
     """
     best, at, number = -1.0, 0, 0
     for t in range(len(tempi)):
@@ -187,8 +187,8 @@ def exact_cells(
     """Compares all cells of a template at one place; fills ``predicted`` and ``claims``.
 
     ``level`` to ``seen`` are of the view, ``template`` and ``weight`` (T, BANDS) of the template;
-    ``source`` is the template's row for each observed row from ``row`` on; a cell counts where it is
-    expected ``audible_db`` above the floor; ``predicted``, ``claims`` are (len(source), BANDS).
+    ``source`` is the template's row for each observed row from ``row`` on; a cell counts where it
+    is expected ``audible_db`` above the floor; ``predicted``, ``claims`` are (len(source), BANDS).
 
     Returns:
         gain, raw, cells, explained share, occluded share, audible share, energy accounted for.
