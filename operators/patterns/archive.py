@@ -46,6 +46,8 @@ class Span:
     origin_ns: int
     prints: Floats = field(init=False)
     usable: Floats = field(init=False)
+    _plain: dict[str, Any] | None = field(init=False, default=None, repr=False)
+    _plain_of: NDArray[np.bool_] | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         level = self.level
@@ -85,21 +87,26 @@ class Span:
     def claim(self, row: int, claims: NDArray[np.bool_]) -> None:
         """Mark cells from ``row`` on (may lie partly outside) as accounted for."""
         first, last = max(0, row), min(len(self.codes), row + len(claims))
+        # A snapshot may share what was there before.
+        self.explained = self.explained.copy()
         self.explained[first:last] |= claims[first - row : last - row]
         self.usable = pooled_usable(self.explained)
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain form (see ``restore``)."""
-        return {
-            "start": self.start,
-            "codes": self.codes.copy(),
-            "top_db": self.top_db,
-            "floor": self.floor.copy(),
-            "noise": self.noise.copy(),
-            "explained": np.packbits(self.explained, axis=1),
-            "onsets": list(self.onsets),
-            "origin_ns": self.origin_ns,
-        }
+        """Plain form (see ``restore``), to be read only: made anew only when ``explained`` is."""
+        if self._plain is None or self._plain_of is not self.explained:
+            self._plain_of = self.explained
+            self._plain = {
+                "start": self.start,
+                "codes": self.codes,
+                "top_db": self.top_db,
+                "floor": self.floor,
+                "noise": self.noise,
+                "explained": np.packbits(self.explained, axis=1),
+                "onsets": self.onsets,
+                "origin_ns": self.origin_ns,
+            }
+        return self._plain
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "Span":

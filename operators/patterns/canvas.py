@@ -160,17 +160,25 @@ class View:
     @classmethod
     def of(cls, canvas: Canvas, pad: int) -> "View":
         """The padded view of a non-empty canvas."""
-        edge = ((pad, pad), (0, 0))
-        floor = np.pad(canvas.floor, edge, mode="edge")
+        floor = _padded(canvas.floor, pad)
         level = floor.copy()
         level[pad:-pad] = canvas.level
+        known = np.full_like(floor, NOTHING)
+        known[pad:-pad] = canvas.known
         seen = np.ones(len(floor), dtype=np.bool_)
         seen[-pad:] = not canvas.open
         return cls(
             level=level,
             floor=floor,
-            noise=np.pad(canvas.noise, edge, mode="edge"),
-            known=np.pad(canvas.known, edge, constant_values=NOTHING),
+            noise=_padded(canvas.noise, pad),
+            known=known,
             seen=seen,
             pad=pad,
         )
+
+
+def _padded(rows: Floats, pad: int) -> Floats:
+    """The first and the last row repeated ``pad`` times."""
+    padded = np.empty((len(rows) + 2 * pad, rows.shape[1]), dtype=rows.dtype)
+    padded[:pad], padded[pad:-pad], padded[-pad:] = rows[0], rows, rows[-1]
+    return padded

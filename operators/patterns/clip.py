@@ -58,11 +58,11 @@ class Clip:
         return self.codes > 0
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain form (see ``restore``)."""
+        """Plain form (see ``restore``); its arrays are shared, because they never change."""
         return {
-            "codes": self.codes.copy(),
+            "codes": self.codes,
             "top_db": self.top_db,
-            "floor": self.floor.copy(),
+            "floor": self.floor,
             "first": self.first,
             "anchor": self.anchor,
             "origin_ns": self.origin_ns,

@@ -3,6 +3,7 @@
 Invariant: the survivor keeps its id; the other one's becomes an alias and is never used again.
 """
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,26 +25,28 @@ MEETINGS = 3
 MUTUAL, EITHER = 0.55, 0.7
 INDEPENDENT = 2
 FOUND_INSIDE = 0.65
+SLACK_FRAMES = 4
+
+
+def _between(rows: list[int], first: int, last: int) -> list[int]:
+    """Those of ascending rows within [first, last]."""
+    return rows[bisect_left(rows, first) : bisect_right(rows, last)]
 
 
 def lags_inside(part: Template, whole: Template) -> list[int]:
     """Rows of ``whole`` at which ``part`` began, for each of its remembered occurrences inside."""
-    slack = 4
+    longest = whole.frames - part.frames // 2
     return [
         row - start
         for row in part.recent
-        for start in whole.recent
-        if -slack <= row - start <= whole.frames - part.frames // 2
+        for start in _between(whole.recent, row - longest, row + SLACK_FRAMES)
     ]
 
 
 def adjoining(row: int, frames: int, whole: Template) -> list[int]:
     """Lags at which a stretch lies in or close beside remembered occurrences of ``whole``."""
-    return [
-        row - start
-        for start in whole.recent
-        if -frames - BESIDE_FRAMES <= row - start <= whole.frames + BESIDE_FRAMES
-    ]
+    first, last = row - whole.frames - BESIDE_FRAMES, row + frames + BESIDE_FRAMES
+    return [row - start for start in _between(whole.recent, first, last)]
 
 
 def beside(part: Template, whole: Template) -> bool:
@@ -58,10 +61,8 @@ def beside(part: Template, whole: Template) -> bool:
 
 def independent(part: Template, whole: Template) -> int:
     """Remembered occurrences of ``part`` outside of every one of ``whole``."""
-    slack = 4
     return sum(
-        not any(-slack <= row - start <= whole.frames for start in whole.recent)
-        for row in part.recent
+        not _between(whole.recent, row - whole.frames, row + SLACK_FRAMES) for row in part.recent
     )
 
 
@@ -108,7 +109,7 @@ class Kin:
         found: list[Pattern] = []
         for template in fresh:
             for other in list(self.memory.bank.templates):
-                if other is template or not any(t is template for t in self.memory.bank.templates):
+                if other is template or template.status in ("merged", "retired"):
                     continue
                 part = next(
                     (

@@ -71,11 +71,15 @@ def matches(memory: Memory, canvas: Canvas, view: View, onsets: list[int], limit
         starts = at + residual_onsets(view, explained, first, last)
         score = cosines(rows, prints, masks, first, last, pooled_usable(explained))
         candidates = propose(score, first, starts, leads, config)
-        left = [hit.fit.place for hit in hits if not any(hit is c for c in chosen)]
-        tried = {(p.index, p.row) for p in (*left, *(c.fit.place for c in chosen))}
+        # Where nothing was taken out, nothing changed.
+        same = [hit for hit in hits if not any(overlap(hit, c) for c in chosen)]
+        left = [
+            hit.fit.place for hit in hits if not any(hit is other for other in (*chosen, *same))
+        ]
+        tried = {(hit.fit.place.index, hit.fit.place.row) for hit in hits}
         more = coarse(view, templates, candidates, config.coarse)
         places = left + [p for p in more if (p.index, p.row) not in tried]
-        again = plausible(judged(view, templates, places, config), config, second=True)
+        again = plausible([*judged(view, templates, places, config), *same], config, second=True)
         near = [h for h in again if not any(same_place(h, c) for c in chosen)]
         chosen += select(view, _once(near, templates, at, chosen), taken, config)
         chosen += _nested(templates, chosen, hits)

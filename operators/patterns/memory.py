@@ -9,6 +9,7 @@ from typing import Any
 from operators.patterns.archive import Archive
 from operators.patterns.bank import Bank
 from operators.patterns.config import DetectorConfig
+from operators.patterns.hindsight.keep import Kept
 from operators.patterns.hindsight.told import Told
 from operators.patterns.reservoir import Reservoir
 from operators.patterns.rivals import Rivals
@@ -25,6 +26,7 @@ class Memory:
     rivals: Rivals = field(init=False)
     archive: Archive = field(init=False)
     told: Told = field(default_factory=Told)
+    kept: Kept = field(default_factory=Kept)
 
     def __post_init__(self) -> None:
         bounds = self.config.bounds
@@ -43,6 +45,7 @@ class Memory:
             "rivals": self.rivals.snapshot(),
             "archive": self.archive.snapshot(),
             "told": self.told.snapshot(),
+            "kept": self.kept.snapshot(),
         }
 
     @classmethod
@@ -57,6 +60,7 @@ class Memory:
         memory.rivals = Rivals.restore(state["rivals"], bounds.pairs)
         memory.archive = Archive.restore(state["archive"], bounds.archive_frames)
         memory.told = Told.restore(state["told"])
+        memory.kept = Kept.restore(state["kept"])
         return memory
 
 

@@ -6,6 +6,7 @@ the quieter of two overlapping sounds.
 Invariant: the result depends on the matches as a set, not on their order.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Hit:
     @property
     def rank(self) -> tuple[float, int, int]:
         """Order of selection, best first."""
-        worth = self.score**2 * float(np.sqrt(max(self.fit.energy, 0)))
+        worth = self.score**2 * math.sqrt(max(self.fit.energy, 0))
         return (-round(worth, 4), self.fit.place.row, self.index)
 
 

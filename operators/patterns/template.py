@@ -9,6 +9,7 @@ derived arrays are functions of ``level`` and ``floor`` alone.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,12 @@ def fingerprint(height: Floats) -> Floats:
     return np.asarray(pooled.reshape(-1))
 
 
+@cache
 def tempo_rows(frames: int, tempo: float) -> NDArray[np.intp]:
-    """Template row that each observed row corresponds to when played ``tempo`` times as long."""
+    """Template row that each observed row corresponds to when played ``tempo`` times as long.
+
+    Kept for every length and tempo there can be; to be read only.
+    """
     stretched = max(1, round(frames * tempo))
     return np.minimum(np.rint(np.arange(stretched) / tempo), frames - 1).astype(np.intp)
 

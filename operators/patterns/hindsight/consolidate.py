@@ -14,8 +14,18 @@ from typing import TypeAlias
 import numpy as np
 
 from operators.patterns import announce
+from operators.patterns.canvas import Canvas
 from operators.patterns.hindsight import renew
-from operators.patterns.hindsight.decide import Seen, decide, part_seen, stretches
+from operators.patterns.hindsight.decide import (
+    concerns,
+    decide,
+    mark,
+    part_seen,
+    stretches,
+    with_known,
+)
+from operators.patterns.hindsight.keep import Key, Verdict
+from operators.patterns.hindsight.seen import Seen
 from operators.patterns.hindsight.told import Entry, entry_of
 from operators.patterns.inside import Inside
 from operators.patterns.kin import Kin
@@ -29,7 +39,6 @@ Found: TypeAlias = Occurrence | Pattern | Revision
 SAME_FRAMES = 2
 """An onset that moved by no more than this is not told again."""
 MOVED_FRAMES = 8
-NEAR_DB = 6.0
 
 
 @dataclass(slots=True)
@@ -65,21 +74,35 @@ class Hindsight:
         return found
 
     def _decide(self) -> list[Seen]:
-        """All stretches with the present templates; the archive knows what is accounted for."""
+        """All stretches with the present templates; the archive knows what is accounted for.
+
+        What none of the templates that changed since the last time matters for stands.
+        """
         memory = self.memory
-        rivals, memory.rivals = memory.rivals, Rivals(memory.config.bounds.pairs)
-        seen: list[Seen] = []
-        spans = {span.start: span for span in memory.archive.spans}
+        rivals = memory.rivals
+        kept, verdicts = memory.kept, dict[Key, Verdict]()
+        changed = kept.changed(memory.bank.templates)
         for whole in stretches(memory.archive, self.since):
-            seen += decide(memory, whole)
-            explained = whole.known > whole.level - NEAR_DB
-            row = 0
-            while row < len(whole.level):
-                span = spans[whole.start + row]
-                span.explained = explained[row : row + len(span.codes)]
-                row += len(span.codes)
+            key = (whole.origin_ns, whole.start, len(whole.level))
+            verdict = kept.verdicts.get(key)
+            if verdict is None or self._matters(changed, verdict, whole):
+                memory.rivals = Rivals(memory.config.bounds.pairs)
+                seen = decide(memory, whole)
+                plausible = {*memory.rivals.claims, *(one.number for one in seen)}
+                verdict = Verdict(tuple(seen), frozenset(plausible))
+                mark(memory.archive, whole)
+            verdicts[key] = verdict
         memory.rivals = rivals
-        return seen
+        kept.retain(verdicts)
+        return [one for verdict in verdicts.values() for one in verdict.seen]
+
+    def _matters(self, changed: frozenset[int], verdict: Verdict, whole: Canvas) -> bool:
+        """Whether a stretch could be decided otherwise now that some templates have changed."""
+        if not changed.isdisjoint(verdict.plausible):
+            return True
+        templates = [t for t in self.memory.bank.templates if t.number in changed]
+        covered = with_known(self.memory.archive, whole)
+        return concerns(templates, covered, self.memory.config)
 
     def _inside(self, seen: list[Seen]) -> list[Seen]:
         """Parts of longer sounds, which account for the parts' cells (see ``inside``)."""

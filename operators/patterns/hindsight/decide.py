@@ -7,51 +7,29 @@ sound has always been heard.
 Invariant: depends on the archive and the templates alone.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from operators.patterns.archive import Archive, Span
+from operators.patterns.bank import Bank
 from operators.patterns.canvas import NOTHING, Canvas, View
+from operators.patterns.config import DetectorConfig
+from operators.patterns.hindsight.seen import Seen
 from operators.patterns.inside import Part
+from operators.patterns.match import coarse
 from operators.patterns.matching import matches
 from operators.patterns.memory import Memory
-from operators.patterns.select import Hit
+from operators.patterns.propose import cosines, print_rows, propose
+from operators.patterns.residue import explained_cells, pooled_usable, residual_onsets
+from operators.patterns.select import Hit, judged, plausible
 from operators.patterns.template import PRINT_FRAMES, Template
 from operators.records import BANDS, Floats
 
 STEP_FRAMES = 240
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One match that was chosen.
-
-    Attributes:
-        number: of the template.
-        first: absolute frame of its row 0.
-        frames: how many rows it covers.
-        lead: rows before the onset.
-        predicted: (frames, BANDS) expected level, NOTHING where the template is empty.
-    """
-
-    number: int
-    first: int
-    frames: int
-    lead: int
-    score: float
-    occlusion: float
-    gain: float
-    tempo: float
-    nested: bool
-    origin_ns: int
-    predicted: Floats
-
-    @property
-    def onset(self) -> int:
-        """Absolute frame at which it sets in."""
-        return self.first + self.lead
+NEAR_DB = 6.0
 
 
 def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
@@ -93,10 +71,79 @@ def _joined(spans: list[Span]) -> Canvas:
     )
 
 
+def _spans_of(archive: Archive, whole: Canvas) -> Iterator[tuple[Span, slice]]:
+    """The spans of a stretch, each with its rows in it."""
+    first = bisect_left(archive.spans, whole.start, key=lambda span: span.start)
+    row = 0
+    while row < len(whole.level):
+        span = archive.spans[first]
+        yield span, slice(row, row + len(span.codes))
+        row += len(span.codes)
+        first += 1
+
+
+def mark(archive: Archive, whole: Canvas) -> None:
+    """The archive knows from now on what is accounted for in a stretch."""
+    explained = whole.known > whole.level - NEAR_DB
+    for span, rows in _spans_of(archive, whole):
+        span.explained = explained[rows]
+
+
+def with_known(archive: Archive, whole: Canvas) -> Canvas:
+    """A stretch with what is accounted for known at its own level."""
+    known = np.full_like(whole.level, NOTHING)
+    for span, rows in _spans_of(archive, whole):
+        known[rows] = np.where(span.explained, whole.level[rows], NOTHING)
+    return replace(whole, known=known)
+
+
 def decide(memory: Memory, whole: Canvas) -> list[Seen]:
     """The known sounds of a stretch, in order of time; ``whole.known`` is raised by them."""
-    pad = memory.config.bounds.template_frames
     found: list[Seen] = []
+    for part, canvas, last in _parts(whole, memory.config.bounds.template_frames):
+        view = View.of(canvas, memory.config.bounds.template_frames + PRINT_FRAMES)
+        hits = matches(memory, canvas, view, canvas.onsets, last)
+        whole.known[part] = view.known[view.pad : -view.pad]
+        found += [_seen(hit, memory.bank.templates, canvas, view) for hit in hits]
+    return found
+
+
+def concerns(templates: list[Template], whole: Canvas, config: DetectorConfig) -> bool:
+    """Whether one of the templates is plausible somewhere in a stretch.
+
+    Args:
+        templates: those in question.
+        whole: with what is accounted for: each is tried as if nothing were, and on what is left.
+        config: thresholds.
+    """
+    if not templates:
+        return False
+    bank = Bank(config.bounds, templates)
+    prints, masks, leads = bank.matrices()
+    for _, canvas, limit in _parts(whole, config.bounds.template_frames):
+        covered = View.of(canvas, config.bounds.template_frames + PRINT_FRAMES)
+        first = covered.pad + canvas.due - canvas.start - max(4, int(leads.max()) + 2)
+        last = covered.pad + limit - canvas.start
+        rows = print_rows(covered.level, covered.floor)
+        at = [covered.pad + onset - canvas.start for onset in canvas.onsets]
+        bare = replace(covered, known=np.full_like(covered.known, NOTHING))
+        explained = explained_cells(covered)
+        later = at + residual_onsets(covered, explained, first, last)
+        for view, usable, onsets in (
+            (bare, None, at),
+            (covered, pooled_usable(explained), later),
+        ):
+            score = cosines(rows, prints, masks, first, last, usable)
+            candidates = propose(score, first, onsets, leads, config)
+            places = coarse(view, templates, candidates, config.coarse)
+            hits = judged(view, templates, places, config)
+            if plausible(hits, config, second=view is covered):
+                return True
+    return False
+
+
+def _parts(whole: Canvas, pad: int) -> Iterator[tuple[slice, Canvas, int]]:
+    """Pieces of STEP_FRAMES with ``pad`` rows around them: where, the piece, its last frame."""
     rows = len(whole.level)
     for due in range(0, rows, STEP_FRAMES):
         limit = min(rows, due + STEP_FRAMES)
@@ -114,11 +161,7 @@ def decide(memory: Memory, whole: Canvas) -> list[Seen]:
             open=hi < rows,
             origin_ns=whole.origin_ns,
         )
-        view = View.of(canvas, pad + PRINT_FRAMES)
-        hits = matches(memory, canvas, view, canvas.onsets, last)
-        whole.known[part] = view.known[view.pad : -view.pad]
-        found += [_seen(hit, memory.bank.templates, canvas, view) for hit in hits]
-    return found
+        yield part, canvas, last
 
 
 def _seen(hit: Hit, templates: list[Template], canvas: Canvas, view: View) -> Seen:
@@ -134,7 +177,6 @@ def _seen(hit: Hit, templates: list[Template], canvas: Canvas, view: View) -> Se
         tempo=place.tempo,
         nested=hit.nested,
         origin_ns=canvas.origin_ns,
-        predicted=hit.fit.predicted,
     )
 
 
@@ -152,5 +194,4 @@ def part_seen(part: Part) -> Seen:
         tempo=fit.place.tempo,
         nested=True,
         origin_ns=template.origin_ns,
-        predicted=fit.predicted,
     )

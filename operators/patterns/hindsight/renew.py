@@ -15,7 +15,7 @@ import numpy as np
 from operators.patterns.archive import Archive
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import DetectorConfig
-from operators.patterns.hindsight.decide import Seen
+from operators.patterns.hindsight.seen import Seen
 from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES, refit
 from operators.patterns.template import RECENT, Template
 from operators.patterns.update import onset_row

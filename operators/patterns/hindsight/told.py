@@ -4,7 +4,7 @@ Invariant: exactly the occurrences that stand, as a reader who applies the revis
 bounded, the oldest are settled (and forgotten here) first.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from operators.records import HOP_SAMPLES, Occurrence, to_s
@@ -32,6 +32,9 @@ class Entry:
     def start_s(self) -> float:
         """Onset in seconds from the start of the stream."""
         return to_s(max(0, self.onset) * HOP_SAMPLES)
+
+
+NAMES = tuple(f.name for f in fields(Entry))
 
 
 def entry_of(occurrence: Occurrence) -> Entry:
@@ -90,7 +93,9 @@ class Told:
     def snapshot(self) -> dict[str, Any]:
         """Plain form (see ``restore``)."""
         return {
-            "entries": [asdict(entry) for entry in self.entries.values()],
+            "entries": [
+                {name: getattr(entry, name) for name in NAMES} for entry in self.entries.values()
+            ],
             "alias": dict(self.alias),
         }
 
@@ -98,7 +103,7 @@ class Told:
     def restore(cls, state: dict[str, Any]) -> "Told":
         """What ``snapshot`` described."""
         told = cls(alias=dict(state["alias"]))
-        for fields in state["entries"]:
-            entry = Entry(**fields)
+        for plain in state["entries"]:
+            entry = Entry(**plain)
             told.entries[entry.start_ns, entry.pattern] = entry
         return told
