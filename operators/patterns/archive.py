@@ -146,6 +146,8 @@ class Archive:
 
     frames_max: int
     spans: list[Span] = field(default_factory=list)
+    whole: bool = True
+    """Nothing was let go of yet."""
 
     def add(self, span: Span) -> None:
         """Append one; the oldest go where the bound is reached."""
@@ -153,6 +155,7 @@ class Archive:
         total = sum(len(s.codes) for s in self.spans)
         while total > self.frames_max and len(self.spans) > 1:
             total -= len(self.spans.pop(0).codes)
+            self.whole = False
 
     def excerpt(self, first: int, last: int, origin_ns: int) -> Canvas | None:
         """The rows [first, last) (absolute frames) as they sounded, nothing accounted for.
@@ -236,11 +239,11 @@ class Archive:
         enough = np.where(own >= least * whole, cosine, 0).astype(np.float32)
         return np.asarray(np.round(enough, 4)), starts
 
-    def snapshot(self) -> list[dict[str, Any]]:
-        """Plain form of the spans."""
-        return [span.snapshot() for span in self.spans]
+    def snapshot(self) -> dict[str, Any]:
+        """Plain form (see ``restore``)."""
+        return {"whole": self.whole, "spans": [span.snapshot() for span in self.spans]}
 
     @classmethod
-    def restore(cls, state: list[dict[str, Any]], frames_max: int) -> "Archive":
+    def restore(cls, state: dict[str, Any], frames_max: int) -> "Archive":
         """The archive that ``snapshot`` described."""
-        return cls(frames_max, [Span.restore(span) for span in state])
+        return cls(frames_max, [Span.restore(span) for span in state["spans"]], state["whole"])

@@ -37,7 +37,7 @@ from operators.records import (
 from operators.revision import Revision
 
 Found: TypeAlias = Occurrence | Pattern | Novel | Revision
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 _LATE = 1.5
 """Where it never falls silent, hindsight waits this many intervals for it."""
 
@@ -103,8 +103,13 @@ class Detector:
         """Look at the last minutes again and correct what was said of them."""
         self._looked = self._archived
         since = self._archived - round(self.config.horizon_s / FRAME_S)
-        first = next((s.start for s in self._memory.archive.spans if s.start >= since), None)
-        return [] if first is None else [*Hindsight(self._memory, moment, first).run()]
+        archive = self._memory.archive
+        first = next((s.start for s in archive.spans if s.start >= since), None)
+        if first is None:
+            return []
+        reaches_back = archive.whole and archive.spans[0].start == first
+        settled = first if reaches_back else first + self.config.bounds.template_frames
+        return [*Hindsight(self._memory, moment, first, settled).run()]
 
     def _look_due(self, frame: int) -> bool:
         """Whether a look back is due before what begins at a frame is heard."""

@@ -164,6 +164,7 @@ class Founding:
         for old in gone:
             old.status = "retired"
             self.memory.rivals.forget(old.number)
+            self.memory.told.let_go(old.pattern)
             found.append(announce.pattern(old, self.moment))
         for frame, filled in ((early + lead, True), (late + lead, False)):
             found.append(

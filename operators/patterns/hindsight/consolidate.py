@@ -43,11 +43,17 @@ MOVED_FRAMES = 8
 
 @dataclass(slots=True)
 class Hindsight:
-    """One pass over what is remembered from an absolute frame on."""
+    """One pass over what is remembered from an absolute frame on.
+
+    Attributes:
+        since: what begins before this absolute frame is left out.
+        told_since: what set in before this one is settled: it may reach across ``since``.
+    """
 
     memory: Memory
     moment: Moment
     since: int
+    told_since: int
     _before: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def run(self) -> list[Found]:
@@ -136,10 +142,10 @@ class Hindsight:
     def _tell(self, seen: list[Seen]) -> list[Found]:
         """What stands and was not told, what was told and does not stand."""
         told = self.memory.told
-        told.settle(self.since)
+        told.settle(self.told_since)
         templates = {t.number: t for t in self.memory.bank.templates}
         old: dict[str, list[Entry]] = {}
-        for entry in told.within(self.since, 1 << 60):
+        for entry in told.within(self.told_since, 1 << 60):
             old.setdefault(told.owner(entry), []).append(entry)
         fresh: list[Seen] = []
         gone: list[Entry] = []
@@ -149,8 +155,10 @@ class Hindsight:
             gone += kept
             fresh += news
         gone += [entry for entries in old.values() for entry in entries]
-        gone.sort(key=lambda e: (e.onset, e.pattern))
-        fresh.sort(key=lambda one: (one.onset, one.number))
+        # What set in right at the border may have been settled, or may have moved across it.
+        border = self.told_since + MOVED_FRAMES if self.told_since > self.since else self.since
+        gone = sorted((e for e in gone if e.onset >= border), key=lambda e: (e.onset, e.pattern))
+        fresh = sorted((s for s in fresh if s.onset >= border), key=lambda s: (s.onset, s.number))
         found: list[Found] = []
         for one in fresh:
             found += self._added(one, templates[one.number], gone)

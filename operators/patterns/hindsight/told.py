@@ -75,6 +75,10 @@ class Told:
                 self.alias[name] = into
         self.alias[pattern] = into
 
+    def let_go(self, pattern: str) -> None:
+        """A pattern was forgotten for want of room: what was told of it is settled."""
+        self.entries = {k: e for k, e in self.entries.items() if self.owner(e) != pattern}
+
     def owner(self, entry: Entry) -> str:
         """The pattern an entry belongs to today."""
         return self.alias.get(entry.pattern, entry.pattern)

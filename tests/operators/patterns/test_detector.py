@@ -258,7 +258,7 @@ def test_the_state_stays_within_its_bounds_under_hundreds_of_sounds(world) -> No
     assert len(state["templates"]) <= 12
     assert len(state["reservoir"]) <= 20
     assert sum(len(c["codes"]) for c in state["reservoir"]) <= 600
-    assert sum(len(s["codes"]) for s in state["archive"]) <= 800
+    assert sum(len(s["codes"]) for s in state["archive"]["spans"]) <= 800
     assert sum(len(t["level"]) for t in state["templates"]) <= 300
     retired = [p for p in patterns(found) if p.status == "retired"]
     born = {p.pattern for p in patterns(found)}

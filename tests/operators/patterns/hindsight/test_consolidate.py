@@ -139,11 +139,6 @@ def test_only_what_lies_within_the_horizon_is_corrected(scene, often, heard) -> 
     assert corrected
 
 
-@pytest.mark.xfail(
-    reason="a sound that reaches across the horizon is told again, some frames later, where the"
-    " horizon falls into a stretch without silence",
-    strict=True,
-)
 @pytest.mark.parametrize("seed", [0, 2])
 def test_what_was_settled_is_not_told_again(world, seed: int) -> None:
     """Also where the horizon falls into the middle of a sound that was cut by force."""
