@@ -47,14 +47,14 @@ class Acceptance:
     """
 
     raw: float = 11.0
-    explained: float = 2.6
+    explained: float = 2.2
     cells: float = 0.96
     density: float = -1.0
     audible: float = 1.6
     onset: float = 1.2
     energy: float = 0.58
-    tail: float = -3.0
-    offset: float = -22.1
+    tail: float = -1.0
+    offset: float = -21.8
     threshold: float = 0.5
     second_pass_raw: float = 0.74
 
