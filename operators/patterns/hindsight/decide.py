@@ -29,6 +29,8 @@ from operators.patterns.template import PRINT_FRAMES, Template
 from operators.records import BANDS, Floats
 
 STEP_FRAMES = 240
+PART_SCORE = 0.6
+"""What is found under a whole that accounts for its cells is never surer than this."""
 NEAR_DB = 6.0
 
 
@@ -188,7 +190,7 @@ def part_seen(part: Part) -> Seen:
         first=part.first,
         frames=len(fit.claims),
         lead=round(template.lead * fit.place.tempo),
-        score=min(1.0, fit.raw),
+        score=min(PART_SCORE, fit.raw),
         occlusion=fit.occlusion,
         gain=fit.gain,
         tempo=fit.place.tempo,

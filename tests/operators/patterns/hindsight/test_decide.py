@@ -67,10 +67,8 @@ def test_everything_that_templates_of_today_explain_is_seen(long) -> None:
     assert all(one.gain == pytest.approx(-30, abs=1.5) for one in seen)
     for one in seen:
         row = one.first - whole.start
-        known = whole.known[row : row + one.frames]
-        heard = one.predicted > -50
-        assert heard.any()
-        assert (known[heard] >= one.predicted[heard]).all()
+        # The loudest cell of what was seen is accounted for at its level.
+        assert whole.known[row : row + one.frames].max() == pytest.approx(one.gain, abs=1.0)
 
 
 def test_without_templates_nothing_is_seen_and_nothing_accounted_for(long) -> None:
