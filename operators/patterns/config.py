@@ -47,14 +47,14 @@ class Acceptance:
     """
 
     raw: float = 11.0
-    explained: float = 2.2
+    explained: float = 1.65
     cells: float = 0.96
     density: float = -1.0
     audible: float = 1.6
     onset: float = 1.2
     energy: float = 0.58
     tail: float = -1.0
-    offset: float = -21.8
+    offset: float = -21.35
     threshold: float = 0.5
     second_pass_raw: float = 0.74
 
@@ -72,6 +72,7 @@ class DetectorConfig:
         hindsight_s: how often (stream time) the last minutes are looked at again; 0 = never.
         horizon_s: how far back that look reaches.
         confirm_count, confirm_score: occurrences and mean acceptance of a confirmed pattern.
+        confirm_rare, rare: by how much it has to be higher with fewer occurrences than this.
     """
 
     bounds: Bounds = field(default_factory=Bounds)
@@ -91,5 +92,12 @@ class DetectorConfig:
     merge_at_birth: float = 0.72
     confirm_count: int = 3
     confirm_score: float = 0.68
+    confirm_rare: float = 0.12
+    rare: int = 6
     hindsight_s: float = 120.0
     horizon_s: float = 1_800.0
+
+    def confirms(self, count: int, mean_score: float) -> bool:
+        """Whether a pattern was heard often, and surely, enough to be relied upon."""
+        needed = self.confirm_score + (self.confirm_rare if count < self.rare else 0.0)
+        return count >= self.confirm_count and mean_score >= needed

@@ -59,11 +59,7 @@ class Learning:
     def state(self, template: Template) -> Pattern:
         """The pattern as it stands; confirmed when its time has come."""
         config = self.memory.config
-        if (
-            template.status == "born"
-            and template.count >= config.confirm_count
-            and template.mean_score >= config.confirm_score
-        ):
+        if template.status == "born" and config.confirms(template.count, template.mean_score):
             template.status = "confirmed"
         return announce.pattern(template, self.moment)
 

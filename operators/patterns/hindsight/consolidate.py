@@ -219,10 +219,7 @@ class Hindsight:
             if template.count < 2:
                 found += self._unsupported(template)
                 continue
-            sure = (
-                template.count >= config.confirm_count
-                and template.mean_score >= config.confirm_score
-            )
+            sure = config.confirms(template.count, template.mean_score)
             if template.status == "born" and sure:
                 template.status = "confirmed"
             elif template.status == "confirmed" and not sure:

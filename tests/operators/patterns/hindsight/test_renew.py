@@ -37,7 +37,6 @@ def heard(world, levels: Floats, template: Template, times: int) -> tuple[Memory
 
 
 def at(number: int, rows: list[int], frames: int = 20) -> list[Seen]:
-    empty = np.zeros((frames, BANDS), dtype=np.float32)
     return [
         Seen(number, row, frames, 0, 0.9, 0.0, 0.0, 1.0, False, 0) for row in rows
     ]  # fmt: skip
