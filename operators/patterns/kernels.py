@@ -15,18 +15,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.patterns.canvas import LOUDEST_DB, NOTHING
+from operators.patterns.template import EMPTY
 from operators.records import Floats
 
 Reals: TypeAlias = NDArray[np.floating[Any]]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EMPTY = -60.0
-NOTHING = -200.0
 AGREE_DB, DISAGREE_DB = 2.0, 9.0
 BIN_DB, BINS, LOWEST_DB = 2.0, 128, -128.0
 REFINED_DB = 3.0
-SLACK_DB, HEARD_DB, LOUDEST_DB = 6.0, 3.0, 40.0
+SLACK_DB, HEARD_DB = 6.0, 3.0
 COARSE_AUDIBLE = 0.15
 TAIL_FRAMES = 6
 

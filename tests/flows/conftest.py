@@ -77,6 +77,17 @@ def grym() -> Callable[..., Ran]:
     return run
 
 
+def standing(events: list[Event]) -> list[Event]:
+    """The occurrences that stand once every revision was applied, in order."""
+    alive: dict[tuple[str, int, str], Event] = {}
+    for event in events:
+        if event["event"] == "occurrence":
+            alive[event["stream"], event["start_ns"], event["pattern"]] = event
+        elif event["event"] == "revision" and event["pattern_from"]:
+            del alive[event["stream"], event["start_ns"], event["pattern_from"]]
+    return list(alive.values())
+
+
 def heard(events: list[Event], *kinds: str) -> list[str]:
     """The events of these kinds as comparable lines, in an order of their own."""
     return sorted(json.dumps(event) for event in events if event["event"] in kinds)

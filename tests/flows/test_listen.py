@@ -16,7 +16,7 @@ from flows.run import Request, run
 from flows.settings import Settings, load
 from operators.models import load as load_model
 from operators.records import Floats
-from tests.flows.conftest import Event, OnDisk, Ran, heard
+from tests.flows.conftest import Event, OnDisk, Ran, heard, standing
 
 Grym = Callable[..., Ran]
 FOUND = ("occurrence", "pattern", "novel")
@@ -267,7 +267,7 @@ def test_listening_twice_adds_no_row(
     assert {verb: grym(verb, "--store", store, "--json").out for verb in LISTS} == rows
     assert heard(first, *FOUND) == heard(reference, *FOUND)
     listed = grym("occurrences", "--store", store, "--json").events
-    assert heard(listed, "occurrence") == heard(first, "occurrence")
+    assert heard(listed, "occurrence") == heard(standing(first), "occurrence")
 
 
 LISTS = ("patterns", "occurrences", "relations")
