@@ -48,9 +48,21 @@ def found(events: list[Event]) -> list[Event]:
     return [event for event in events if event["event"] in kinds]
 
 
-def confirmed(settings: Settings) -> list[Event]:
+def confirmed(settings: Settings, events: list[Event]) -> list[Event]:
+    """Patterns that were still heard once they were confirmed.
+
+    Of one that only the look back at the end confirms, no audio is left to cut a clip from.
+    """
+    sure: set[str] = set()
+    heard: set[str] = set()
+    for event in events:
+        if event["event"] == "pattern":
+            (sure.add if event["status"] == "confirmed" else sure.discard)(event["pattern"])
+        elif event["event"] == "occurrence" and not event["backfilled"]:
+            heard |= sure & {event["pattern"]}
     with Queries(settings.store.uri) as queries:
-        return [row for row in queries.patterns() if row["status"] == "confirmed"]
+        rows = [row for row in queries.patterns() if row["status"] == "confirmed"]
+    return [row for row in rows if row["pattern"] in heard]
 
 
 def test_a_confirmed_pattern_is_described_by_gama_and_the_list_shows_it(
@@ -63,7 +75,7 @@ def test_a_confirmed_pattern_is_described_by_gama_and_the_list_shows_it(
     events: list[Event] = []
     listen_with(settings, [f"s={on_disk.wav}"], events)
     told = {e["pattern"]: e["text"] for e in events if e["event"] == "description"}
-    rows = confirmed(settings)
+    rows = confirmed(settings, events)
     assert rows
     assert all(row["description"] == told[row["pattern"]] for row in rows)
     assert all(told.values())
@@ -126,13 +138,15 @@ def test_a_slow_lane_that_is_blocked_for_good_holds_no_window_up(
         model.released.set()
     assert summary["shed"] == summary["dead"] == 0
     assert summary["stored"] == wanted
-    assert summary["patterns"] == plain[-1]["patterns"]
+    # It was stopped, so there is no look back at the end, which retires what is no sound of its own.
+    assert summary["patterns"] >= plain[-1]["patterns"]
 
 
 def test_clips_are_kept_and_can_be_heard(on_disk: OnDisk, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, clips={"keep": True})
-    listen_with(settings, [f"s={on_disk.wav}"], [])
-    rows = confirmed(settings)
+    events: list[Event] = []
+    listen_with(settings, [f"s={on_disk.wav}"], events)
+    rows = confirmed(settings, events)
     assert rows
     for row in rows:
         samples, rate_hz = soundfile.read(row["clip"])
@@ -183,7 +197,7 @@ def test_where_speech_is_not_to_be_kept_no_clip_and_no_words_of_it_are(
     assert summary["stored"] == plain[-1]["stored"]
     assert not [e for e in events if e["event"] == "description"]
     assert not list(tmp_path.rglob("*.flac"))
-    rows = confirmed(settings)
+    rows = confirmed(settings, events)
     assert rows
     assert all(row["clip"] is None and row["description"] is None for row in rows)
 
@@ -244,7 +258,8 @@ def test_a_slow_lane_that_is_blocked_for_good_sheds_no_live_window_and_delays_no
     assert blocked_at_the_end == [True]
     assert summary["shed"] == summary["dead"] == 0
     assert summary["stored"] == wanted
-    assert summary["patterns"] == plain[-1]["patterns"]
+    # It was stopped, so there is no look back at the end, which retires what is no sound of its own.
+    assert summary["patterns"] >= plain[-1]["patterns"]
 
 
 def test_a_describer_that_hangs_holds_the_end_of_a_run_up_no_longer_than_was_set(
@@ -264,7 +279,7 @@ def test_a_describer_that_hangs_holds_the_end_of_a_run_up_no_longer_than_was_set
     assert summary["stored"] == plain[-1]["stored"]
     lost = [e["reason"] for e in events if e.get("stage") == "describe"]
     assert (lost[-1], set(lost)) == ("shutdown", {"shutdown", "queue_full"} & set(lost))
-    rows = confirmed(settings)
+    rows = confirmed(settings, events)
     assert rows
     assert all(Path(row["clip"]).is_file() for row in rows)  # clips wait for no words
 
