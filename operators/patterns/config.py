@@ -30,7 +30,7 @@ class Acceptance:
     """Coefficients of the logistic acceptance of one match.
 
     Fitted on which of the matches on development scenes of ``bench/discovery`` were right, so that
-    an acceptance of .8 is right in four of five cases. Only ``tail`` was set by hand: that one sound
+    an acceptance of .8 is right in four of five cases. Only ``tail`` was set by hand: that a sound
     begins like another, longer one is rare there, and costs the listener more than a miss.
 
     Attributes:

@@ -138,7 +138,7 @@ def test_a_slow_lane_that_is_blocked_for_good_holds_no_window_up(
         model.released.set()
     assert summary["shed"] == summary["dead"] == 0
     assert summary["stored"] == wanted
-    # It was stopped, so there is no look back at the end, which retires what is no sound of its own.
+    # A run that is stopped has no look back at its end, which retires pieces of longer sounds.
     assert summary["patterns"] >= plain[-1]["patterns"]
 
 
@@ -258,7 +258,7 @@ def test_a_slow_lane_that_is_blocked_for_good_sheds_no_live_window_and_delays_no
     assert blocked_at_the_end == [True]
     assert summary["shed"] == summary["dead"] == 0
     assert summary["stored"] == wanted
-    # It was stopped, so there is no look back at the end, which retires what is no sound of its own.
+    # A run that is stopped has no look back at its end, which retires pieces of longer sounds.
     assert summary["patterns"] >= plain[-1]["patterns"]
 
 
