@@ -102,7 +102,7 @@ def test_no_file_outgrows_its_idea() -> None:
 
 
 def test_asking_a_store_waits_for_no_framework() -> None:
-    heavy = "{'torch', 'transformers', 'onnxruntime'}"
+    heavy = "{'torch', 'transformers', 'onnxruntime', 'numba'}"
     code = f"import sys, flows.cli.app; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,7 +11,6 @@ however many candidates are compared; nothing is allocated that grows with the s
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,12 +30,42 @@ COARSE_AUDIBLE = 0.15
 TAIL_FRAMES = 6
 
 
+class Kernel:
+    """A function that is compiled at its first call, with all the others of this module.
+
+    Loading the compiler takes half a second, and most commands compare nothing.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.py_func = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the compiled function gives."""
+        if isinstance(globals()[self.py_func.__name__], Kernel):
+            _compile()
+        return globals()[self.py_func.__name__](*arguments)
+
+
 def kernel(function: F) -> F:
-    """Compiled at its first use; kept on disk unless there is no place to keep it."""
-    try:
-        return cast("F", numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:
-        return cast("F", numba.njit(nogil=True)(function))
+    """Stands for the function until it is compiled."""
+    return cast("F", Kernel(function))
+
+
+def _compile() -> None:
+    """Put what is compiled in every kernel's place at once: there they look for one another.
+
+    Kept on disk unless there is no place to keep it.
+    """
+    import numba  # noqa: PLC0415
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(cache=True, nogil=True)(function)
+        except RuntimeError:
+            return numba.njit(nogil=True)(function)
+
+    waiting = {name: each for name, each in globals().items() if isinstance(each, Kernel)}
+    globals().update({name: compiled(each.py_func) for name, each in waiting.items()})
 
 
 @kernel

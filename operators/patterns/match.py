@@ -16,7 +16,7 @@ from operators.patterns import kernels
 from operators.patterns.canvas import View
 from operators.patterns.config import DetectorConfig
 from operators.patterns.propose import Candidate
-from operators.patterns.template import TEMPI, TEMPO_FROM_FRAMES, Template, tempo_rows
+from operators.patterns.template import TEMPI, TEMPO_FROM_FRAMES, Shape, Template, tempo_rows
 from operators.records import BANDS, Floats
 
 TEMPO_SLACK = 0.2
@@ -78,17 +78,9 @@ def coarse(
     places = []
     for candidate in candidates:
         template = templates[candidate.index]
-        shape = template.shape
         tempi = _ALL_TEMPI if template.frames > TEMPO_FROM_FRAMES else _ONE_TEMPO
         best, shift, number = kernels.best_place(
-            view.level,
-            view.floor,
-            view.known,
-            view.seen,
-            shape.coarse_row,
-            shape.coarse_band,
-            shape.coarse_level,
-            shape.coarse_weight,
+            *_loud_cells(view, template.shape),
             candidate.row,
             tempi,
             # Another tempo only betters what nearly fits as it is.
@@ -105,8 +97,16 @@ def coarse(
 
 def likeness_along(view: View, template: Template, rows: NDArray[np.intp]) -> Floats:
     """Coarse similarity of one template, as it is, with its row 0 at each of the padded rows."""
-    shape = template.shape
-    return kernels.coarse_along(
+    return kernels.coarse_along(*_loud_cells(view, template.shape), rows)
+
+
+def _loud_cells(
+    view: View, shape: Shape
+) -> tuple[
+    Floats, Floats, Floats, NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp], Floats, Floats
+]:
+    """What a coarse comparison is made of: the view, then a template's loud cells."""
+    return (
         view.level,
         view.floor,
         view.known,
@@ -115,7 +115,6 @@ def likeness_along(view: View, template: Template, rows: NDArray[np.intp]) -> Fl
         shape.coarse_band,
         shape.coarse_level,
         shape.coarse_weight,
-        rows,
     )
 
 
