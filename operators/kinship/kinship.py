@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from operators import records
+from operators.aliases import Aliases
 from operators.kinship.barrier import DISCOVERY, Barrier, Interval
 from operators.kinship.centroids import Centroid
 from operators.kinship.config import KinshipConfig
@@ -30,7 +31,6 @@ from operators.records import Embedding, Occurrence, Pattern, Relation, StreamEn
 from operators.revision import Revision
 
 VERSION = 5
-_MAX_ALIASES = 4_096
 Said: TypeAlias = records.Centroid | Relation
 Item: TypeAlias = Embedding | Verdict | Occurrence | Pattern | Revision
 
@@ -68,7 +68,7 @@ class Kinship:
         self._likeness = Likeness(stream, self.config)
         self._variants = Variants(stream, self.config)
         self._centroids: dict[str, dict[str, Centroid]] = {}
-        self._alias: dict[str, str] = {}
+        self._alias = Aliases()
         self._gone: dict[tuple[str, str], Centroid] = {}
 
     @property
@@ -139,7 +139,7 @@ class Kinship:
             elif isinstance(item, Revision):
                 self._take_back(item)
             else:
-                name = self._name(item.pattern)
+                name = self._alias.of(item.pattern)
                 for joined in self._rooms.join((_us(item.start_s), item.pattern)):
                     self._take(name, joined)
         self._rooms.expire(interval.end_us)
@@ -148,23 +148,15 @@ class Kinship:
             said += self._likeness.compare(self._centroids, final=False)
         return said + self._variants.tell(final=False)
 
-    def _name(self, pattern: str) -> str:
-        return self._alias.get(pattern, pattern)
-
     def _learn(self, pattern: Pattern) -> None:
         """A pattern was merged into another one, or is no more."""
         self._variants.learn(pattern)
-        name, into = pattern.pattern, self._name(pattern.into)
+        name, into = pattern.pattern, self._alias.of(pattern.into)
         if pattern.status == "retired":
             for space in self._centroids:
                 self._remove(space, name)
         elif into and into != name:
-            for alias, survivor in self._alias.items():
-                if survivor == name:
-                    self._alias[alias] = into
-            self._alias[name] = into
-            if len(self._alias) > _MAX_ALIASES:
-                del self._alias[next(iter(self._alias))]
+            self._alias.merge(name, into)
             for space, centroids in self._centroids.items():
                 old = self._remove(space, name)
                 if old is not None:
@@ -188,11 +180,11 @@ class Kinship:
 
     def _take_back(self, revision: Revision) -> None:
         """An occurrence is gone: its windows leave the centroids, unless others claim them, too."""
-        name = self._name(revision.pattern_from)
+        name = self._alias.of(revision.pattern_from)
         for parted in self._rooms.part((_us(revision.start_s), revision.pattern_from)):
             centroid = self._centroids.get(parted.space, {}).get(name)
             if centroid is not None:
-                claimed = any(self._name(told_as) == name for told_as in parted.told_as)
+                claimed = any(self._alias.of(told_as) == name for told_as in parted.told_as)
                 centroid.take_back(parted.vector, parted.position_us, int(claimed))
                 if not centroid.count:
                     self._remove(parted.space, name)
@@ -236,7 +228,7 @@ class Kinship:
                 space: {name: centroid.snapshot() for name, centroid in known.items()}
                 for space, known in self._centroids.items()
             },
-            "alias": [list(item) for item in self._alias.items()],
+            "alias": self._alias.snapshot(),
             "reported": self._likeness.snapshot(),
             "variants": self._variants.snapshot(),
         }
@@ -267,7 +259,7 @@ class Kinship:
             space: {name: Centroid.restore(held) for name, held in known.items()}
             for space, known in state["centroids"].items()
         }
-        kinship._alias = dict(state["alias"])
+        kinship._alias = Aliases.restore(state["alias"])
         kinship._likeness.resume(state["reported"])
         kinship._variants.resume(state["variants"])
         return kinship

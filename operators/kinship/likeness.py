@@ -5,7 +5,6 @@ for the end.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from operators.kinship.affinity import affinities
 from operators.kinship.centroids import Centroid
 from operators.kinship.config import KinshipConfig
 from operators.records import Relation
+from operators.reported import Reported
 
 Centroids = Mapping[str, Mapping[str, Centroid]]
 """space -> pattern -> its centroid."""
@@ -25,23 +25,11 @@ class Likeness:
     def __init__(self, stream: str, config: KinshipConfig) -> None:
         self._stream = stream
         self._config = config
-        self._reported: dict[str, Relation] = {}
+        self._reported = Reported(_moved)
 
     def compare(self, centroids: Centroids, *, final: bool) -> list[Relation]:
         """Relations that are withdrawn, new, or changed (``final``: however little)."""
-        present = self._similar(centroids)
-        said = [
-            replace(self._reported.pop(key), withdrawn=True)
-            for key in sorted(set(self._reported) - set(present))
-        ]
-        for key in sorted(present):
-            before = self._reported.get(key)
-            if before is None or (
-                before != present[key] if final else _moved(before, present[key])
-            ):
-                self._reported[key] = present[key]
-                said.append(present[key])
-        return said
+        return self._reported.changes(self._similar(centroids), final=final)
 
     def _similar(self, centroids: Centroids) -> dict[str, Relation]:
         """Relations by key; of several spaces the one in which the pair stands out most."""
@@ -75,12 +63,11 @@ class Likeness:
 
     def snapshot(self) -> list[dict[str, Any]]:
         """What was reported and still stands."""
-        return [asdict(relation) for relation in self._reported.values()]
+        return self._reported.snapshot()
 
     def resume(self, state: list[dict[str, Any]]) -> None:
         """Go on where ``snapshot`` was taken."""
-        relations = [Relation(**fields) for fields in state]
-        self._reported = {relation.key: relation for relation in relations}
+        self._reported.resume(state)
 
 
 def _moved(before: Relation, now: Relation) -> bool:

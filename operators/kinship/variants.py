@@ -11,7 +11,7 @@ of different evidence, and a model may well hear a transposed sound as something
 Invariant: bounded; what is told depends on the templates and on the order of intervals alone.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from operators.kinship.config import KinshipConfig
 from operators.kinship.transposed import Fit, Look, compare, glance
 from operators.records import Pattern, Relation
+from operators.reported import Reported
 
 Pair = tuple[str, str]
 
@@ -43,7 +44,7 @@ class Variants:
         self._known: dict[str, _Known] = {}
         self._glances: dict[Pair, float] = {}
         self._fits: dict[Pair, Fit] = {}
-        self._reported: dict[str, Relation] = {}
+        self._reported = Reported(_moved)
         self._changed = False
 
     def learn(self, pattern: Pattern) -> None:
@@ -70,18 +71,7 @@ class Variants:
         if not (self._changed or final):
             return []
         present = self._present(None if final else self._config.max_compared)
-        said = [
-            replace(self._reported.pop(key), withdrawn=True)
-            for key in sorted(set(self._reported) - set(present))
-        ]
-        for key in sorted(present):
-            before = self._reported.get(key)
-            if before is None or (
-                before != present[key] if final else _moved(before, present[key])
-            ):
-                self._reported[key] = present[key]
-                said.append(present[key])
-        return said
+        return self._reported.changes(present, final=final)
 
     def _take(self, name: str, known: _Known) -> None:
         if len(self._known) >= self._config.max_templates:
@@ -120,7 +110,7 @@ class Variants:
     def _present(self, at_most: int | None) -> dict[str, Relation]:
         """Relations by key; what was told and could not be compared again yet still stands."""
         pairs = self._candidates()
-        told = {(each.source, each.target): key for key, each in self._reported.items()}
+        told = {(each.source, each.target): key for key, each in self._reported.standing.items()}
         waiting = [pair for pair in pairs if pair not in self._fits]
         waiting.sort(key=lambda pair: pair not in told)
         for pair in waiting[:at_most]:
@@ -134,7 +124,7 @@ class Variants:
                 relation = self._relation(pair, fit)
                 present[relation.key] = relation
             elif fit is None and pair in told:
-                present[told[pair]] = self._reported[told[pair]]
+                present[told[pair]] = self._reported.standing[told[pair]]
         return present
 
     def _is_variant(self, fit: Fit) -> bool:
@@ -165,7 +155,7 @@ class Variants:
                 [*pair, fit.score, fit.plain, fit.bands, fit.pace]
                 for pair, fit in self._fits.items()
             ],
-            "reported": [asdict(relation) for relation in self._reported.values()],
+            "reported": self._reported.snapshot(),
             "changed": self._changed,
         }
 
@@ -176,8 +166,7 @@ class Variants:
             if look is not None:
                 self._take(name, _Known(template, look, count, first_s, last_s))
         self._fits = {(a, b): Fit(*fit) for a, b, *fit in state["fits"]}
-        relations = [Relation(**fields) for fields in state["reported"]]
-        self._reported = {relation.key: relation for relation in relations}
+        self._reported.resume(state["reported"])
         self._changed = state["changed"]
 
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from operators.aliases import Aliases
 from operators.rates.change import Change, Seconds, find_change, log_ratio
 from operators.rates.config import RateConfig
 from operators.rates.course import Course
@@ -24,7 +25,6 @@ from operators.records import Occurrence, Pattern, StreamEnd, to_s
 from operators.revision import Revision
 
 VERSION = 1
-_MAX_ALIASES = 4_096
 _LATE_S = 5.0
 """How much later than a position it is certain that all that was decided there has been told."""
 
@@ -41,7 +41,7 @@ class RateTracker:
         self.config = config if config is not None else RateConfig()
         self._stream = stream
         self._courses: dict[str, Course] = {}
-        self._alias: dict[str, str] = {}
+        self._alias = Aliases()
         self._next_s = self.config.evaluate_every_s
         self._same_us = round(self.config.same_onset_s * 1e6)
 
@@ -61,10 +61,10 @@ class RateTracker:
             return self._evaluate_until(item.at_s - _LATE_S)
         changes = self._evaluate_until(item.emitted_s)
         if isinstance(item, Occurrence):
-            course = self._course(self._name(item.pattern))
+            course = self._course(self._alias.of(item.pattern))
             course.add(round(item.start_s * 1e6), 2 * self.config.max_onsets)
         elif item.pattern_from:
-            name = self._name(item.pattern_from)
+            name = self._alias.of(item.pattern_from)
             if name in self._courses:
                 self._courses[name].remove(round(item.start_s * 1e6), self._same_us)
         return changes
@@ -73,9 +73,6 @@ class RateTracker:
         """Nothing follows: the evaluations up to the end."""
         return self._evaluate_until(to_s(end.index))
 
-    def _name(self, pattern: str) -> str:
-        return self._alias.get(pattern, pattern)
-
     def _course(self, name: str) -> Course:
         if name not in self._courses and len(self._courses) >= self.config.max_patterns:
             del self._courses[min(self._courses, key=lambda n: (self._courses[n].last_us, n))]
@@ -83,16 +80,11 @@ class RateTracker:
 
     def _learn(self, pattern: Pattern) -> None:
         """A pattern was merged into another one, or is no more."""
-        name, into = pattern.pattern, self._name(pattern.into)
+        name, into = pattern.pattern, self._alias.of(pattern.into)
         if pattern.status == "retired":
             self._courses.pop(name, None)
         elif pattern.status == "merged" and into and into != name:
-            for alias, survivor in self._alias.items():
-                if survivor == name:
-                    self._alias[alias] = into
-            self._alias[name] = into
-            if len(self._alias) > _MAX_ALIASES:
-                del self._alias[next(iter(self._alias))]
+            self._alias.merge(name, into)
             gone = self._courses.pop(name, None)
             if gone is not None:
                 self._course(into).fold(gone, 2 * self.config.max_onsets)
@@ -180,7 +172,7 @@ class RateTracker:
             "version": VERSION,
             "stream": self._stream,
             "courses": {name: course.snapshot() for name, course in self._courses.items()},
-            "alias": [list(item) for item in self._alias.items()],
+            "alias": self._alias.snapshot(),
             "next_s": self._next_s,
         }
 
@@ -196,6 +188,6 @@ class RateTracker:
             raise ValueError(f"{msg}; start without the recovery state")
         tracker = cls(state["stream"], config)
         tracker._courses = {name: Course.restore(held) for name, held in state["courses"].items()}
-        tracker._alias = dict(state["alias"])
+        tracker._alias = Aliases.restore(state["alias"])
         tracker._next_s = state["next_s"]
         return tracker

@@ -7,9 +7,9 @@ It does not know vectors (``kinship`` does), nor why two sounds belong together.
 """
 
 import math
-from dataclasses import asdict, replace
 from typing import Any, cast
 
+from operators.aliases import Aliases
 from operators.records import Occurrence, Pattern, Relation, RelationKind, StreamEnd, to_s
 from operators.relations.config import RelationConfig
 from operators.relations.false_discovery import q_values
@@ -19,10 +19,10 @@ from operators.relations.kinds import UNREPORTED
 from operators.relations.ledger import Ledger
 from operators.relations.links import Link, find_links
 from operators.relations.periodic import Beat, find_beat
+from operators.reported import Reported
 from operators.revision import Revision
 
 VERSION = 2
-_MAX_ALIASES = 4_096
 
 
 class RelationTracker:
@@ -41,8 +41,8 @@ class RelationTracker:
         self.ledger = Ledger(self.config)
         self._stream = stream
         self._confirmed: set[str] = set()
-        self._alias: dict[str, str] = {}
-        self._reported: dict[str, Relation] = {}
+        self._alias = Aliases()
+        self._reported = Reported(_moved)
         self._next_s = self.config.evaluate_every_s
 
     def observe(self, item: Occurrence | Pattern | Revision) -> list[Relation]:
@@ -64,7 +64,7 @@ class RelationTracker:
             changed = self._evaluate(now_s, final=False)
             self._next_s = now_s + every
         told_as = item.pattern if isinstance(item, Occurrence) else item.pattern_from
-        name, onset_us = self._alias.get(told_as, told_as), round(item.start_s * 1e6)
+        name, onset_us = self._alias.of(told_as), round(item.start_s * 1e6)
         if isinstance(item, Occurrence):
             self.ledger.add(onset_us, round(item.end_s * 1e6), name, told_as)
         elif item.gone:
@@ -77,7 +77,7 @@ class RelationTracker:
 
     def _learn(self, pattern: Pattern) -> None:
         if pattern.status == "merged" and pattern.into and pattern.into != pattern.pattern:
-            survivor = self._alias.get(pattern.into, pattern.into)
+            survivor = self._alias.of(pattern.into)
             if survivor == pattern.pattern:
                 return
             self._rename(pattern.pattern, survivor)
@@ -91,12 +91,7 @@ class RelationTracker:
                 self._confirmed &= set(self.ledger.patterns) | {pattern.pattern}
 
     def _rename(self, alias: str, survivor: str) -> None:
-        for name, into in self._alias.items():
-            if into == alias:
-                self._alias[name] = survivor
-        self._alias[alias] = survivor
-        if len(self._alias) > _MAX_ALIASES:
-            del self._alias[next(iter(self._alias))]
+        self._alias.merge(alias, survivor)
         if alias in self._confirmed:
             self._confirmed.discard(alias)
             self._confirmed.add(survivor)
@@ -122,7 +117,7 @@ class RelationTracker:
                 present[relation.key] = relation
         for relation in self._periodic(members, links):
             present[relation.key] = relation
-        return self._changes(present, final)
+        return self._reported.changes(present, final=final)
 
     def _of_link(self, link: Link, indirect: bool) -> Relation:
         return Relation(
@@ -174,19 +169,6 @@ class RelationTracker:
             for name in names
         ]
 
-    def _changes(self, present: dict[str, Relation], final: bool) -> list[Relation]:
-        """What to say, given what was said before; withdrawals first, then by key."""
-        changes = [
-            replace(self._reported.pop(key), withdrawn=True)
-            for key in sorted(set(self._reported) - set(present))
-        ]
-        for key in sorted(present):
-            said = self._reported.get(key)
-            if said is None or (said != present[key] if final else _moved(said, present[key])):
-                self._reported[key] = present[key]
-                changes.append(present[key])
-        return changes
-
     def snapshot(self) -> dict[str, Any]:
         """Everything that survives a restart, as plain data."""
         return {
@@ -194,8 +176,8 @@ class RelationTracker:
             "stream": self._stream,
             "ledger": self.ledger.snapshot(),
             "confirmed": sorted(self._confirmed),
-            "alias": [list(item) for item in self._alias.items()],
-            "reported": [asdict(relation) for relation in self._reported.values()],
+            "alias": self._alias.snapshot(),
+            "reported": self._reported.snapshot(),
             "next_s": self._next_s,
         }
 
@@ -214,10 +196,8 @@ class RelationTracker:
         tracker = cls(state["stream"], config)
         tracker.ledger = Ledger.restore(state["ledger"], tracker.config)
         tracker._confirmed = set(state["confirmed"])
-        tracker._alias = dict(state["alias"])
-        for fields in state["reported"]:
-            relation = Relation(**fields)
-            tracker._reported[relation.key] = relation
+        tracker._alias = Aliases.restore(state["alias"])
+        tracker._reported.resume(state["reported"])
         tracker._next_s = state["next_s"]
         return tracker
 

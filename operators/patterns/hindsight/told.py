@@ -7,6 +7,7 @@ bounded, the oldest are settled (and forgotten here) first.
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from operators.aliases import Aliases
 from operators.records import HOP_SAMPLES, Occurrence, to_s
 
 ENTRIES = 8_192
@@ -55,7 +56,7 @@ class Told:
     """The entries by key; ``alias`` = which pattern a merged one is a part of now."""
 
     entries: dict[tuple[int, str], Entry] = field(default_factory=dict)
-    alias: dict[str, str] = field(default_factory=dict)
+    alias: Aliases = field(default_factory=Aliases)
 
     def add(self, entry: Entry) -> None:
         """An occurrence was told (again)."""
@@ -70,10 +71,7 @@ class Told:
 
     def merged(self, pattern: str, into: str) -> None:
         """From now on occurrences of ``pattern`` are those of ``into``."""
-        for name, survivor in self.alias.items():
-            if survivor == pattern:
-                self.alias[name] = into
-        self.alias[pattern] = into
+        self.alias.merge(pattern, into)
 
     def let_go(self, pattern: str) -> None:
         """A pattern was forgotten for want of room: what was told of it is settled."""
@@ -81,13 +79,12 @@ class Told:
 
     def owner(self, entry: Entry) -> str:
         """The pattern an entry belongs to today."""
-        return self.alias.get(entry.pattern, entry.pattern)
+        return self.alias.of(entry.pattern)
 
     def settle(self, before: int) -> None:
         """Forget what lies before an absolute frame: nothing will correct it any more."""
         self.entries = {key: e for key, e in self.entries.items() if e.onset >= before}
-        kept = {e.pattern for e in self.entries.values()}
-        self.alias = {name: into for name, into in self.alias.items() if name in kept}
+        self.alias.keep({e.pattern for e in self.entries.values()})
 
     def within(self, first: int, last: int) -> list[Entry]:
         """Entries with their onset in [first, last), in order of time."""
@@ -100,13 +97,13 @@ class Told:
             "entries": [
                 {name: getattr(entry, name) for name in NAMES} for entry in self.entries.values()
             ],
-            "alias": dict(self.alias),
+            "alias": self.alias.snapshot(),
         }
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "Told":
         """What ``snapshot`` described."""
-        told = cls(alias=dict(state["alias"]))
+        told = cls(alias=Aliases.restore(state["alias"]))
         for plain in state["entries"]:
             entry = Entry(**plain)
             told.entries[entry.start_ns, entry.pattern] = entry
