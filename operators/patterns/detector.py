@@ -173,16 +173,10 @@ class Detector:
         found += kin.settle(heard)
         found += kin.compare(_better(memory.bank.templates, before))
         canvas.due = limit
-        self._note(found)
-        return found
-
-    def _note(self, found: list[Found]) -> None:
-        """Keep in mind what was told, so that it can be corrected."""
         for item in found:
             if isinstance(item, Occurrence):
-                self._memory.told.add(entry_of(item))
-            elif isinstance(item, Pattern) and item.status == "merged":
-                self._memory.told.merged(item.pattern, item.into)
+                memory.told.add(entry_of(item))
+        return found
 
     def _remember(self, canvas: Canvas, limit: int) -> None:
         """Put what was decided into the archive."""

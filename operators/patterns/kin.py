@@ -120,7 +120,7 @@ class Kin:
                     None,
                 )
                 if part is not None:
-                    found += self._retire(part)
+                    found += self.retire(part)
                     continue
                 if _prints_alike(template, other) < SIMILAR_PRINT:
                     continue
@@ -132,7 +132,7 @@ class Kin:
     def _settle_pair(self, a: Template, b: Template) -> list[Pattern]:
         for whole, part in ((a, b), (b, a)):
             if fragment(part, whole) or beside(part, whole):
-                return self._retire(part)
+                return self.retire(part)
         n, lag, spread = self.memory.rivals.lag(a.number, b.number)
         if n < MEETINGS or spread > RIGID_FRAMES or abs(lag) > MERGE_LAG:
             return []
@@ -159,13 +159,15 @@ class Kin:
         for row in gone.recent:
             keep.heard_at(row - lag)
         gone.status = "merged"
+        self.memory.told.merged(gone.pattern, keep.pattern)
         self._remove(gone)
         return [
             announce.pattern(gone, self.moment, into=keep.pattern),
             announce.pattern(keep, self.moment),
         ]
 
-    def _retire(self, gone: Template) -> list[Pattern]:
+    def retire(self, gone: Template) -> list[Pattern]:
+        """It is no sound of its own; what was told of it is left to hindsight."""
         gone.status = "retired"
         self._remove(gone)
         return [announce.pattern(gone, self.moment)]

@@ -5,7 +5,7 @@ occurrences; what turns out to be a piece of a longer sound goes; and everything
 more. What then differs from what was told is told: as occurrences and revisions.
 
 Invariants: what was told before the horizon is settled and never touched; after a pass exactly
-what was seen stands.
+what was seen stands, but for what sets in right at the horizon, which is left as it was told.
 """
 
 from dataclasses import dataclass, field
@@ -70,9 +70,10 @@ class Hindsight:
             if renew.renewed(t, seen.get(t.number, ()), memory.archive, memory.config)
         ]
         memory.bank.changed()
-        found += self._kin(changed)
+        kin = Kin(memory, self.moment)
+        found += kin.compare(changed)
         for part in renew.rigid_parts(memory.bank.templates, seen):
-            found += self._retired(part)
+            found += kin.retire(part)
         final = self._decide()
         renew.note(memory.bank.templates, renew.by_number(final))
         final += self._inside(final)
@@ -124,20 +125,6 @@ class Hindsight:
                 known.append(part.first)
                 found.append(part_seen(part))
         return found
-
-    def _kin(self, changed: list[Template]) -> list[Found]:
-        found: list[Found] = []
-        for pattern in Kin(self.memory, self.moment).compare(changed):
-            if pattern.status == "merged":
-                self.memory.told.merged(pattern.pattern, pattern.into)
-            found.append(pattern)
-        return found
-
-    def _retired(self, template: Template) -> list[Found]:
-        template.status = "retired"
-        self.memory.bank.remove(template)
-        self.memory.rivals.forget(template.number)
-        return [announce.pattern(template, self.moment)]
 
     def _tell(self, seen: list[Seen]) -> list[Found]:
         """What stands and was not told, what was told and does not stand."""
@@ -232,7 +219,8 @@ class Hindsight:
         """A pattern goes, and what still stands of it goes with it."""
         told = self.memory.told
         left = [e for e in told.within(self.since, 1 << 60) if told.owner(e) == template.pattern]
-        return [*(r for e in left for r in self._withdrawn(e)), *self._retired(template)]
+        found = [revision for entry in left for revision in self._withdrawn(entry)]
+        return [*found, *Kin(self.memory, self.moment).retire(template)]
 
 
 def _paired(entries: list[Entry], seen: list[Seen]) -> tuple[list[Entry], list[Seen]]:
