@@ -6,7 +6,7 @@ by a ``Reached`` that waits its turn behind the regions before it.
 Invariant: what is found does not depend on whether it is traced, nor on how busy the machine is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import time_ns
@@ -21,7 +21,16 @@ from operators import metering, tracing
 from operators.aside import Aside, Hears, unpack
 from operators.patterns import Detector
 from operators.rates import Reached
-from operators.records import FRAME_S, Failure, Occurrence, Pattern, Region, Window, to_s
+from operators.records import (
+    FRAME_S,
+    Failure,
+    Occurrence,
+    Pattern,
+    Region,
+    StreamEnd,
+    Window,
+    to_s,
+)
 from operators.revision import Revision
 
 _LIVE_REGIONS = 64
@@ -35,20 +44,33 @@ State: TypeAlias = dict[str, Any]
 
 
 def discovering(detector: Detector) -> Hears:
-    """A detector as a step wraps it."""
+    """A detector as a step wraps it.
 
-    def hear(region: Region | Reached) -> list[Item]:
-        if isinstance(region, Reached):
-            return [region]
+    What is decided at the end of a stream is traced as found in its last region (telemetry only:
+    not state).
+    """
+    last: Region | None = None
+
+    def timed(decide: Callable[[], Iterable[Item]], region: Region) -> list[Item]:
         began_ns = time_ns()
-        found = list(detector.hear(region))
+        found = list(decide())
         took_s = (time_ns() - began_ns) / 1e9
         metering.record(
             metering.STAGE_DURATION, took_s, {"stage": "patterns"}, traceparent=region.traceparent
         )
         return found_in(region, found, began_ns, took_s)
 
-    return Concluding(hear, detector.finish, detector.snapshot)
+    def hear(region: Region | Reached) -> list[Item]:
+        nonlocal last
+        if isinstance(region, Reached):
+            return [region]
+        last = replace(region, delivered_ns=0)  # the end of the stream did not wait since then
+        return timed(lambda: detector.hear(region), region)
+
+    def finish(end: StreamEnd) -> list[Item]:
+        return timed(lambda: detector.finish(end), last) if last else detector.finish(end)
+
+    return Concluding(hear, finish, detector.snapshot)
 
 
 def found_in(region: Region, found: list[Item], began_ns: int, took_s: float) -> list[Item]:

@@ -7,7 +7,6 @@ asked: only what the templates themselves say is scored, ``similar`` is not.
 Invariant: pure, and apart from every other figure; no floor depends on it.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,8 +14,8 @@ from itertools import combinations
 from operators.kinship.config import KinshipConfig
 from operators.kinship.variants import Variants
 from operators.records import Occurrence, Pattern, Relation
-from operators.scene.matching import Matching, match
-from operators.scene.score import FOUND_F1
+from operators.scene.matching import match
+from operators.scene.score import FOUND_F1, fused
 from operators.scene.truth import Truth
 
 TRANSPOSED, VOICE, CLASS = "transposed", "voice", "class"
@@ -110,20 +109,6 @@ def planted_pairs(similar: Sequence[Pair], classes: Mapping[str, str]) -> dict[P
         if classes[first] == classes[second]:
             pairs[first, second] = CLASS
     return pairs
-
-
-def fused(truth: Truth, heard: Sequence[Occurrence], matching: Matching) -> set[frozenset[str]]:
-    """Pairs of sounds that share a pattern which covers at least half of each."""
-    sizes = Counter(event.sound for event in truth.events)
-    covered = Counter(
-        (truth.events[event].sound, heard[occurrence].pattern)
-        for event, occurrence in matching.pairs
-    )
-    by_pattern: dict[str, list[str]] = defaultdict(list)
-    for (sound, pattern), count in covered.items():
-        if sizes[sound] > 1 and 2 * count >= sizes[sound]:
-            by_pattern[pattern].append(sound)
-    return {frozenset(pair) for sounds in by_pattern.values() for pair in combinations(sounds, 2)}
 
 
 def added(scenes: Sequence[Kinds]) -> Kinds:

@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 
 from operators.records import Occurrence, Pattern, Relation
-from operators.revision import Revision
+from operators.revision import Revision, settled
 from operators.scene.matching import TOLERANCE_S, Matching, match
-from operators.scene.score import Score, score
+from operators.scene.score import Score, aliases, resolved, score
 from operators.scene.truth import Truth
 
 REPORTED = 3
@@ -60,28 +60,18 @@ def standing(said: Iterable[object], frozen_after_s: float | None = None) -> lis
         said: occurrences, patterns and revisions in order.
         frozen_after_s: only what was said until so long after the onset counts.
     """
-    alive: dict[str, Occurrence] = {}
-    into: dict[str, str] = {}
-    for item in said:
-        if isinstance(item, Pattern) and item.status == "merged" and item.into:
-            into[item.pattern] = item.into
-        if isinstance(item, Occurrence | Revision):
-            late = item.emitted_s - item.start_s
-            if frozen_after_s is not None and late > frozen_after_s:
-                continue
-        if isinstance(item, Occurrence):
-            alive[item.key] = item
-        elif isinstance(item, Revision) and item.gone:
-            alive.pop(item.gone, None)
-    unique: dict[tuple[str, float], Occurrence] = {}
-    for heard in alive.values():
-        name = heard.pattern
-        seen = {name}
-        while name in into and into[name] not in seen:
-            name = into[name]
-            seen.add(name)
-        unique[name, heard.start_s] = replace(heard, pattern=name)
-    return sorted(unique.values(), key=lambda o: (o.start_s, o.pattern))
+    listed = list(said)
+    known = listed if frozen_after_s is None else [x for x in listed if _by(x, frozen_after_s)]
+    return resolved(settled(known), _aliases_of(listed))
+
+
+def _by(item: object, after_s: float) -> bool:
+    """Whether it was said within so long after the onset that it speaks of."""
+    return not isinstance(item, Occurrence | Revision) or item.emitted_s - item.start_s <= after_s
+
+
+def _aliases_of(said: Iterable[object]) -> dict[str, str]:
+    return aliases([item for item in said if isinstance(item, Pattern)])
 
 
 def reported(
@@ -121,7 +111,6 @@ def strict(
     """Leaves out the events of classes and what was reported for them, then scores."""
     of_class = set(classes)
     everything = match(truth, heard)
-    mapped = set(everything.mapping.values())
     ignored = {
         occurrence
         for event, occurrence in everything.pairs
@@ -129,7 +118,6 @@ def strict(
     }
     kept_truth = Truth(tuple(e for e in truth.events if e.sound not in of_class), truth.relations)
     kept = [o for number, o in enumerate(heard) if number not in ignored]
-    del mapped
     return Strict(kept_truth, kept, match(kept_truth, kept), score(kept_truth, kept, (), relations))
 
 
@@ -174,13 +162,9 @@ def recognised_from(truth: Truth, said: Sequence[object], view: Strict) -> float
         and not item.backfilled
         and item.emitted_s - item.end_s <= LIVE_WITHIN_S
     ]
-    into = {i.pattern: i.into for i in said if isinstance(i, Pattern) and i.status == "merged"}
     at: dict[str, list[float]] = defaultdict(list)
-    for item in live:
-        name = item.pattern
-        while into.get(name):
-            name = into[name]
-        at[name].append(item.start_s)
+    for item in resolved(live, _aliases_of(said)):
+        at[item.pattern].append(item.start_s)
     firsts = []
     for sound, pattern in view.matching.mapping.items():
         starts = [event.start_s for event in truth.events if event.sound == sound]

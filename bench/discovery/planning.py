@@ -9,21 +9,11 @@ Invariant: the plan is a function of seed, duration, preset and extents alone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from operators.scene.chance import looks_related
-from operators.scene.plan import (
-    APART_S,
-    JITTER_S,
-    LAG_SD_S,
-    MISSING_BEATS,
-    OFFSET_SD_S,
-    PlannedEvent,
-    Spacing,
-    variation,
-)
+from operators.scene.plan import PlannedEvent, Spacing, Timetable, beat, timed, variation
 from operators.scene.presets import Preset
 
 FOLLOW_B, FOLLOW_X, CONTAIN_E, CONTAIN_H = 0.8, 0.75, 0.85, 0.9
@@ -35,28 +25,6 @@ _REFERENCE_S = 900.0
 _OWN = {"A": (12, 16), "B": (4, 6), "X": (8, 12), "D": (11, 15), "E": (4, 6), "G": (10, 13)}
 _OWN |= {"H": (4, 6), "F": (8, 16), "F2": (8, 14), "K": (12, 24), "V": (8, 12), "V2": (8, 12)}
 _OWN |= {"N": (8, 10), "L": (10, 14), "M": (10, 14), "Y": (10, 12), "Z": (10, 12)}
-
-Group = list[tuple[str, float]]
-"""Roles with their onsets in seconds."""
-
-
-@dataclass(slots=True)
-class _Timetable:
-    """Onsets placed so far; refuses what does not fit."""
-
-    duration_s: float
-    extents: Mapping[str, float]
-    starts: dict[str, list[float]] = field(default_factory=dict)
-
-    def admit(self, group: Group) -> bool:
-        for role, start in group:
-            if not _LEAD_S <= start <= self.duration_s - _TAIL_S - self.extents[role]:
-                return False
-            if any(abs(start - other) < APART_S for other in self.starts.get(role, ())):
-                return False
-        for role, start in group:
-            self.starts.setdefault(role, []).append(start)
-        return True
 
 
 def plan(
@@ -109,19 +77,19 @@ def _spacing(rng: np.random.Generator, seed: int, extents: Mapping[str, float]) 
 def _place(
     rng: np.random.Generator, duration_s: float, spacing: Spacing, extents: Mapping[str, float]
 ) -> dict[str, list[float]] | None:
-    table = _Timetable(duration_s, extents)
+    table = Timetable(_LEAD_S, duration_s - _TAIL_S, extents)
     scale = duration_s / _REFERENCE_S
     own = {
         role: max(6, round(int(rng.integers(low, high + 1)) * scale))
         for role, (low, high) in _OWN.items()
     }
-    table.starts["C"] = _beat(rng, duration_s - _TAIL_S - extents["C"], spacing.period_s)
+    table.starts["C"] = beat(rng, _LEAD_S, table.last_s - extents["C"], spacing.period_s)
     once = [[role] for role in extents if role.startswith("once")]
     bursts = rng.uniform(0.02, 0.98, BURSTS) * (duration_s - BURST_S)
     for group in sorted(_groups(rng, spacing, own, extents), key=len, reverse=True) + once:
         drawn = _when(rng, group[0], duration_s, bursts)
         for _ in range(_TRIES):
-            if table.admit(_timed(rng, group, drawn(), spacing, extents)):
+            if table.admit(timed(rng, group, drawn(), spacing, extents)):
                 break
         else:
             return None
@@ -162,36 +130,3 @@ def _groups(
         drawn = rng.permutation(np.resize(recordings, own[role]))
         groups += [[str(recording)] for recording in drawn]
     return groups
-
-
-def _timed(
-    rng: np.random.Generator,
-    group: list[str],
-    start_s: float,
-    spacing: Spacing,
-    extents: Mapping[str, float],
-) -> Group:
-    """Onsets of a group that begins at ``start_s``; each member is placed by the one before."""
-    timed = [(group[0], start_s)]
-    for role in group[1:]:
-        before, onset = timed[-1]
-        if role == "E":
-            lag = float(rng.uniform(0, extents[before] - extents[role]))
-        elif role == "H":
-            lag = float(rng.normal(spacing.offset_h_s, OFFSET_SD_S))
-        else:
-            mean = spacing.lag_b_s if role == "B" else spacing.lag_x_s or 0.0
-            lag = float(rng.normal(mean, LAG_SD_S))
-        timed.append((role, onset + lag))
-    return timed
-
-
-def _beat(rng: np.random.Generator, latest_s: float, period_s: float) -> list[float]:
-    """The beat over the whole scene: jitter about a fixed grid, a few beats left out."""
-    reach = 4 * JITTER_S
-    first = rng.uniform(_LEAD_S + reach, period_s)
-    grid = np.arange(first, latest_s - reach, period_s)
-    missing = 1 + rng.permutation(len(grid) - 2)[: round(MISSING_BEATS * len(grid))]
-    kept = np.delete(grid, missing)
-    jitter = np.clip(rng.normal(0, JITTER_S, len(kept)), -reach, reach)
-    return [float(beat) for beat in kept + jitter]

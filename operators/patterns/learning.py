@@ -113,12 +113,7 @@ class Learning:
         frame = first + lead
         frames = max(1, len(fit.claims) - lead)
         self.memory.reservoir.explain(first, fit.predicted, template.origin_ns)
-        sample = max(0, frame) * HOP_SAMPLES
-        template.count += 1
-        template.score_sum += score
-        template.first_sample = min(template.first_sample, sample)
-        template.last_sample = max(template.last_sample, sample)
-        template.salience += frames * FRAME_S * score
+        template.credit(frame, frames, score)
         return announce.occurrence(
             template, self.moment, frame, frames, score=score, backfilled=True
         )

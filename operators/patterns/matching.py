@@ -6,13 +6,15 @@ the quieter of two overlapping sounds.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from operators.patterns.bank import Bank
 from operators.patterns.canvas import Canvas, View
+from operators.patterns.config import DetectorConfig
 from operators.patterns.kin import independent
-from operators.patterns.match import coarse
+from operators.patterns.match import Placement, coarse
 from operators.patterns.memory import Memory
 from operators.patterns.propose import cosines, print_rows, propose
 from operators.patterns.residue import explained_cells, pooled_usable, residual_onsets
@@ -28,7 +30,7 @@ from operators.patterns.select import (
     select,
 )
 from operators.patterns.template import Template
-from operators.records import BANDS
+from operators.records import BANDS, Floats
 
 NESTED_RAW = 0.82
 NESTED_OCCLUSION = 0.2
@@ -36,6 +38,62 @@ NESTED_SCORE = 0.5
 NESTED_AUDIBLE = 0.5
 ONSET_SLACK = 3
 INDEPENDENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where the templates of a bank could sit in the part of a view that is under decision.
+
+    Attributes:
+        first, last: padded rows between which row 0 of a template may lie.
+        onsets: padded rows.
+    """
+
+    bank: Bank
+    view: View
+    rows: Floats
+    first: int
+    last: int
+    onsets: list[int]
+    config: DetectorConfig
+
+    @classmethod
+    def of(
+        cls,
+        bank: Bank,
+        canvas: Canvas,
+        view: View,
+        onsets: list[int],
+        limit: int,
+        config: DetectorConfig,
+    ) -> "Search":
+        """Between ``canvas.due`` and ``limit``; these and the onsets are absolute frames."""
+        shift = view.pad - canvas.start
+        return cls(
+            bank=bank,
+            view=view,
+            rows=print_rows(view.level, view.floor),
+            first=shift + canvas.due - max(4, int(bank.matrices()[2].max()) + 2),
+            last=shift + limit,
+            onsets=[shift + onset for onset in onsets],
+            config=config,
+        )
+
+    def places(self) -> list[Placement]:
+        """As if nothing were accounted for in the fingerprints."""
+        return self._places(self.onsets, None)
+
+    def places_left(self) -> list[Placement]:
+        """In what is left, where the places at which something of it sets in are onsets, too."""
+        explained = explained_cells(self.view)
+        starts = self.onsets + residual_onsets(self.view, explained, self.first, self.last)
+        return self._places(starts, pooled_usable(explained))
+
+    def _places(self, onsets: list[int], usable: Floats | None) -> list[Placement]:
+        prints, masks, leads = self.bank.matrices()
+        score = cosines(self.rows, prints, masks, self.first, self.last, usable)
+        candidates = propose(score, self.first, onsets, leads, self.config)
+        return coarse(self.view, self.bank.templates, candidates, self.config.coarse)
 
 
 def matches(memory: Memory, canvas: Canvas, view: View, onsets: list[int], limit: int) -> list[Hit]:
@@ -51,37 +109,25 @@ def matches(memory: Memory, canvas: Canvas, view: View, onsets: list[int], limit
     templates, config = memory.bank.templates, memory.config
     if not templates or limit <= canvas.due:
         return []
-    prints, masks, leads = memory.bank.matrices()
-    first = view.pad + canvas.due - canvas.start - max(4, int(leads.max()) + 2)
-    last = view.pad + limit - canvas.start
-    rows = print_rows(view.level, view.floor)
-    at = [view.pad + onset - canvas.start for onset in onsets]
+    search = Search.of(memory.bank, canvas, view, onsets, limit, config)
     taken = np.zeros((len(view.level), BANDS), dtype=np.bool_)
 
-    score = cosines(rows, prints, masks, first, last)
-    candidates = propose(score, first, at, leads, config)
-    places = coarse(view, templates, candidates, config.coarse)
-    hits = judged(view, templates, places, config)
+    hits = judged(view, templates, search.places(), config)
     ranked = plausible(hits, config, second=False)
-    chosen = select(view, _once(ranked, templates, at), taken, config)
+    chosen = select(view, _once(ranked, templates, search.onsets), taken, config)
     note_rivals(memory.rivals, templates, ranked, chosen)
 
     if chosen:
-        explained = explained_cells(view)
-        starts = at + residual_onsets(view, explained, first, last)
-        score = cosines(rows, prints, masks, first, last, pooled_usable(explained))
-        candidates = propose(score, first, starts, leads, config)
         # Where nothing was taken out, nothing changed.
         same = [hit for hit in hits if not any(overlap(hit, c) for c in chosen)]
         left = [
             hit.fit.place for hit in hits if not any(hit is other for other in (*chosen, *same))
         ]
         tried = {(hit.fit.place.index, hit.fit.place.row) for hit in hits}
-        more = coarse(view, templates, candidates, config.coarse)
-        places = left + [p for p in more if (p.index, p.row) not in tried]
+        places = left + [p for p in search.places_left() if (p.index, p.row) not in tried]
         again = plausible([*judged(view, templates, places, config), *same], config, second=True)
         near = [h for h in again if not any(same_place(h, c) for c in chosen)]
-        chosen += select(view, _once(near, templates, at, chosen), taken, config)
+        chosen += select(view, _once(near, templates, search.onsets, chosen), taken, config)
         chosen += _nested(templates, chosen, hits)
     return sorted(chosen, key=lambda h: (h.fit.place.row, h.index))
 

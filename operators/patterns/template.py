@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.patterns.clip import Clip
-from operators.records import BANDS, Floats, PatternStatus
+from operators.records import BANDS, FRAME_S, HOP_SAMPLES, Floats, PatternStatus
 
 EMPTY = -60.0
 WEIGHT_RANGE_DB = 30.0
@@ -161,6 +161,15 @@ class Template:
     def heard_at(self, row: int) -> None:
         """Note where row 0 lay (absolute frame); the latest RECENT are kept."""
         self.recent = sorted([*self.recent, row])[-RECENT:]
+
+    def credit(self, onset: int, frames: int, score: float) -> None:
+        """Count an occurrence of the past: its onset (absolute frame), length and acceptance."""
+        sample = max(0, onset) * HOP_SAMPLES
+        self.count += 1
+        self.score_sum += score
+        self.first_sample = min(self.first_sample, sample)
+        self.last_sample = max(self.last_sample, sample)
+        self.salience += frames * FRAME_S * score
 
     @property
     def frames(self) -> int:

@@ -13,7 +13,7 @@ from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
 from operators.patterns.match import Fit, observed_tail
-from operators.patterns.refit import refit
+from operators.patterns.refit import Refit, refit
 from operators.patterns.template import EMPTY, Template, loudness_weight, tempo_rows
 from operators.records import Floats
 
@@ -71,12 +71,16 @@ def rebuild(template: Template, config: DetectorConfig, *, always: bool = False)
     made = refit(template.level, template.exemplars, template.lead, config)
     if made is None:
         return False
+    adopt(template, made, template.exemplars)
+    return True
+
+
+def adopt(template: Template, made: Refit, exemplars: list[Clip]) -> None:
+    """Take a rebuilt shape; exemplars (anchored on the old one) and places follow it."""
     peak = float(np.float32(made.level.max()))
     template.exemplars = [
-        replace(clip, anchor=clip.anchor - made.grown, gain=clip.gain + peak)
-        for clip in template.exemplars
+        replace(clip, anchor=clip.anchor - made.grown, gain=clip.gain + peak) for clip in exemplars
     ]
     template.recent = [row - made.grown for row in template.recent]
     template.reshape(made.level, made.floor, onset_row(made.level))
     template.refits += 1
-    return True

@@ -89,17 +89,25 @@ class Plan:
 
 
 @dataclass(slots=True)
-class _Timetable:
-    """Onsets placed so far; refuses what does not fit."""
+class Timetable:
+    """Onsets placed so far; refuses what does not fit.
 
-    duration_s: float
+    Attributes:
+        first_s: nothing sets in earlier.
+        last_s: nothing sounds later.
+        extents: length in seconds of every role.
+        starts: onsets by role.
+    """
+
+    first_s: float
+    last_s: float
     extents: Mapping[str, float]
     starts: dict[str, list[float]] = field(default_factory=dict)
 
     def admit(self, group: list[tuple[str, float]]) -> bool:
         """Places all of a group or nothing."""
         for role, start in group:
-            if not _LEAD_S <= start <= self.duration_s - _TAIL_S - self.extents[role]:
+            if not self.first_s <= start <= self.last_s - self.extents[role]:
                 return False
             if any(abs(start - other) < APART_S for other in self.starts.get(role, ())):
                 return False
@@ -159,16 +167,16 @@ def _place(
     rng: np.random.Generator, duration_s: float, spacing: Spacing, extents: Mapping[str, float]
 ) -> dict[str, list[float]] | None:
     """Onsets by role; None where a group found no place."""
-    table = _Timetable(duration_s, extents)
+    table = Timetable(_LEAD_S, duration_s - _TAIL_S, extents)
     own = {r: _count(rng, low, high, duration_s) for r, (low, high) in _OWN.items()}
     groups = _groups(rng, spacing, own)
     once = [[role] for role in extents if role.startswith("once")]
-    table.starts["C"] = _beat(rng, duration_s - _TAIL_S - extents["C"], spacing.period_s)
+    table.starts["C"] = beat(rng, _LEAD_S, table.last_s - extents["C"], spacing.period_s)
     # The tightest first: what has company needs more room.
     for group in sorted(groups, key=len, reverse=True) + once:
         for _ in range(_DRAWS):
             start = float(rng.uniform(_LEAD_S, duration_s - _TAIL_S))
-            if table.admit(_timed(rng, group, start, spacing, extents)):
+            if table.admit(timed(rng, group, start, spacing, extents)):
                 break
         else:
             return None
@@ -198,7 +206,7 @@ def _groups(rng: np.random.Generator, spacing: Spacing, own: dict[str, int]) -> 
     return groups + [[role] for role in "EHFK" for _ in range(own[role])]
 
 
-def _timed(
+def timed(
     rng: np.random.Generator,
     group: list[str],
     start_s: float,
@@ -206,9 +214,9 @@ def _timed(
     extents: Mapping[str, float],
 ) -> list[tuple[str, float]]:
     """Onsets of a group that begins at ``start_s``; each member is placed by the one before."""
-    timed = [(group[0], start_s)]
+    placed = [(group[0], start_s)]
     for role in group[1:]:
-        before, onset = timed[-1]
+        before, onset = placed[-1]
         if role == "E":
             lag = float(rng.uniform(0, extents[before] - extents[role]))
         elif role == "H":
@@ -216,14 +224,16 @@ def _timed(
         else:
             mean = spacing.lag_b_s if role == "B" else spacing.lag_x_s or 0.0
             lag = float(rng.normal(mean, LAG_SD_S))
-        timed.append((role, onset + lag))
-    return timed
+        placed.append((role, onset + lag))
+    return placed
 
 
-def _beat(rng: np.random.Generator, latest_s: float, period_s: float) -> list[float]:
+def beat(
+    rng: np.random.Generator, earliest_s: float, latest_s: float, period_s: float
+) -> list[float]:
     """The beat over the whole scene: jitter about a fixed grid, a few beats left out."""
     reach = 4 * JITTER_S
-    first = rng.uniform(_LEAD_S + reach, period_s)
+    first = rng.uniform(earliest_s + reach, period_s)
     grid = np.arange(first, latest_s - reach, period_s)
     missing = 1 + rng.permutation(len(grid) - 2)[: round(MISSING_BEATS * len(grid))]
     kept = np.delete(grid, missing)

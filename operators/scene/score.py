@@ -14,6 +14,7 @@ Invariant: pure; the order of the reports matters only in that the last state of
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from statistics import median
 
 from operators.records import Occurrence, Pattern, Relation
@@ -101,8 +102,8 @@ def score(
         patterns: all states in order; only the aliases of merged ones are taken from them.
         relations: all states in order; withdrawn ones count as not reported.
     """
-    into = _aliases(patterns)
-    heard = _resolved(occurrences, into)
+    into = aliases(patterns)
+    heard = resolved(occurrences, into)
     matching = match(truth, heard)
     by_kind, found, false, lag_errors = _judge(truth, matching, _final(relations, into))
     hits = [
@@ -116,7 +117,7 @@ def score(
     return Score(
         patterns_planted=len(sounds),
         patterns_found=sum(f1 > FOUND_F1 for f1 in matching.f1.values()),
-        patterns_merged=len(_merged(truth, heard, matching)),
+        patterns_merged=len(frozenset().union(*fused(truth, heard, matching))),
         relations_planted=len(truth.relations),
         relations_found=found,
         relations_false=false,
@@ -130,7 +131,7 @@ def score(
     )
 
 
-def _aliases(patterns: Sequence[Pattern]) -> dict[str, str]:
+def aliases(patterns: Sequence[Pattern]) -> dict[str, str]:
     """Survivor of every merged pattern, through chains of merges."""
     last = {pattern.pattern: pattern for pattern in patterns}
     direct = {p.pattern: p.into for p in last.values() if p.status == "merged" and p.into}
@@ -144,7 +145,7 @@ def _aliases(patterns: Sequence[Pattern]) -> dict[str, str]:
     return resolved
 
 
-def _resolved(occurrences: Sequence[Occurrence], into: Mapping[str, str]) -> list[Occurrence]:
+def resolved(occurrences: Sequence[Occurrence], into: Mapping[str, str]) -> list[Occurrence]:
     """Occurrences under their survivors' names, each once; earliest first."""
     unique: dict[tuple[str, int], Occurrence] = {}
     for heard in occurrences:
@@ -210,18 +211,18 @@ def _lag_error(planted: PlantedRelation, reported: Relation) -> float | None:
     return abs(planted.lag_s - reported.lag_s)
 
 
-def _merged(truth: Truth, heard: Sequence[Occurrence], matching: Matching) -> set[str]:
-    """Planted sounds that share the pattern covering at least half of each."""
+def fused(truth: Truth, heard: Sequence[Occurrence], matching: Matching) -> set[frozenset[str]]:
+    """Pairs of planted sounds that share a pattern which covers at least half of each."""
     sizes = Counter(event.sound for event in truth.events)
     covered = Counter(
         (truth.events[event].sound, heard[occurrence].pattern)
         for event, occurrence in matching.pairs
     )
-    by_pattern: dict[str, set[str]] = defaultdict(set)
+    by_pattern: dict[str, list[str]] = defaultdict(list)
     for (sound, pattern), count in covered.items():
         if sizes[sound] > 1 and 2 * count >= sizes[sound]:
-            by_pattern[pattern].add(sound)
-    return set().union(*(sounds for sounds in by_pattern.values() if len(sounds) > 1))
+            by_pattern[pattern].append(sound)
+    return {frozenset(pair) for sounds in by_pattern.values() for pair in combinations(sounds, 2)}
 
 
 def _b_cubed(truth: Truth, heard: Sequence[Occurrence], matching: Matching) -> float:

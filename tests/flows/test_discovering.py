@@ -5,9 +5,10 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from flows.discovering import found_in
+from flows.discovering import discovering, found_in
 from operators import tracing
-from operators.records import BANDS, Novel, Occurrence, Region
+from operators.patterns import Detector
+from operators.records import BANDS, Novel, Occurrence, Region, StreamEnd
 from operators.revision import Revision
 
 WINDOW = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -58,3 +59,29 @@ def test_a_region_of_an_earlier_process_begins_when_it_is_heard(
     found_in(region(delivered_ns=0), FOUND, began_ns=3_000, took_s=1e-6)
     (span,) = exported.get_finished_spans()
     assert (span.start_time, (span.attributes or {})[tracing.WAIT_S]) == (3_000, 0.0)
+
+
+class Late(Detector):
+    """Finds everything at the end."""
+
+    def hear(self, region: Region) -> list[object]:
+        return []
+
+    def finish(self, end: StreamEnd) -> list[object]:
+        return list(FOUND)
+
+
+def test_what_is_found_at_the_end_leads_to_the_last_region(exported: InMemorySpanExporter) -> None:
+    hears, end = discovering(Late("s")), StreamEnd("s", 80_000, 0)
+    assert hears.hear(end) == [*FOUND, end]
+    assert exported.get_finished_spans() == ()
+    hears.hear(region(OTHER))
+    hears.hear(region())
+    *told, ended = hears.hear(end)
+    assert ended is end
+    (span,) = exported.get_finished_spans()
+    assert span.parent is not None
+    assert f"{span.parent.span_id:016x}" == WINDOW[36:52]
+    assert (span.attributes or {})[tracing.WAIT_S] == 0.0
+    header = tracing.traceparent_of(trace.NonRecordingSpan(span.context))
+    assert [getattr(item, "traceparent", None) for item in told] == [header, None, header, header]

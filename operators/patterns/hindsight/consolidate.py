@@ -32,7 +32,7 @@ from operators.patterns.kin import Kin
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.rivals import Rivals
 from operators.patterns.template import Template
-from operators.records import FRAME_S, HOP_SAMPLES, Occurrence, Pattern
+from operators.records import FRAME_S, Occurrence, Pattern
 from operators.revision import Revision
 
 Found: TypeAlias = Occurrence | Pattern | Revision
@@ -159,12 +159,7 @@ class Hindsight:
             template, self.moment, one.onset, frames, score=one.score, backfilled=True
         )
         self.memory.told.add(entry_of(occurrence))
-        template.count += 1
-        template.score_sum += one.score
-        template.salience += frames * FRAME_S * one.score
-        sample = max(0, one.onset) * HOP_SAMPLES
-        template.first_sample = min(template.first_sample, sample)
-        template.last_sample = max(template.last_sample, sample)
+        template.credit(one.onset, frames, one.score)
         near = [e for e in gone if abs(e.onset - one.onset) <= MOVED_FRAMES]
         if not near:
             return [occurrence, self._revision(occurrence, "", occurrence.pattern)]

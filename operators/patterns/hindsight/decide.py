@@ -19,19 +19,17 @@ from operators.patterns.canvas import NOTHING, Canvas, View
 from operators.patterns.config import DetectorConfig
 from operators.patterns.hindsight.seen import Seen
 from operators.patterns.inside import Part
-from operators.patterns.match import coarse
-from operators.patterns.matching import matches
+from operators.patterns.match import Fit
+from operators.patterns.matching import Search, matches
 from operators.patterns.memory import Memory
-from operators.patterns.propose import cosines, print_rows, propose
-from operators.patterns.residue import explained_cells, pooled_usable, residual_onsets
-from operators.patterns.select import Hit, judged, plausible
+from operators.patterns.residue import NEAR_DB
+from operators.patterns.select import judged, plausible
 from operators.patterns.template import PRINT_FRAMES, Template
 from operators.records import BANDS, Floats
 
 STEP_FRAMES = 240
 PART_SCORE = 0.6
 """What is found under a whole that accounts for its cells is never surer than this."""
-NEAR_DB = 6.0
 
 
 def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
@@ -106,7 +104,11 @@ def decide(memory: Memory, whole: Canvas) -> list[Seen]:
         view = View.of(canvas, memory.config.bounds.template_frames + PRINT_FRAMES)
         hits = matches(memory, canvas, view, canvas.onsets, last)
         whole.known[part] = view.known[view.pad : -view.pad]
-        found += [_seen(hit, memory.bank.templates, canvas, view) for hit in hits]
+        for hit in hits:
+            template = memory.bank.templates[hit.index]
+            first = canvas.start + hit.fit.place.row - view.pad
+            seen = _seen(template, hit.fit, first, whole.origin_ns, hit.score, nested=hit.nested)
+            found.append(seen)
     return found
 
 
@@ -121,26 +123,16 @@ def concerns(templates: list[Template], whole: Canvas, config: DetectorConfig) -
     if not templates:
         return False
     bank = Bank(config.bounds, templates)
-    prints, masks, leads = bank.matrices()
     for _, canvas, limit in _parts(whole, config.bounds.template_frames):
         covered = View.of(canvas, config.bounds.template_frames + PRINT_FRAMES)
-        first = covered.pad + canvas.due - canvas.start - max(4, int(leads.max()) + 2)
-        last = covered.pad + limit - canvas.start
-        rows = print_rows(covered.level, covered.floor)
-        at = [covered.pad + onset - canvas.start for onset in canvas.onsets]
         bare = replace(covered, known=np.full_like(covered.known, NOTHING))
-        explained = explained_cells(covered)
-        later = at + residual_onsets(covered, explained, first, last)
-        for view, usable, onsets in (
-            (bare, None, at),
-            (covered, pooled_usable(explained), later),
-        ):
-            score = cosines(rows, prints, masks, first, last, usable)
-            candidates = propose(score, first, onsets, leads, config)
-            places = coarse(view, templates, candidates, config.coarse)
-            hits = judged(view, templates, places, config)
-            if plausible(hits, config, second=view is covered):
-                return True
+        left = Search.of(bank, canvas, covered, canvas.onsets, limit, config)
+        hits = judged(bare, templates, replace(left, view=bare).places(), config)
+        if plausible(hits, config, second=False):
+            return True
+        hits = judged(covered, templates, left.places_left(), config)
+        if plausible(hits, config, second=True):
+            return True
     return False
 
 
@@ -166,34 +158,25 @@ def _parts(whole: Canvas, pad: int) -> Iterator[tuple[slice, Canvas, int]]:
         yield part, canvas, last
 
 
-def _seen(hit: Hit, templates: list[Template], canvas: Canvas, view: View) -> Seen:
-    template, place = templates[hit.index], hit.fit.place
-    return Seen(
-        number=template.number,
-        first=canvas.start + place.row - view.pad,
-        frames=len(hit.fit.claims),
-        lead=round(template.lead * place.tempo),
-        score=hit.score,
-        occlusion=hit.fit.occlusion,
-        gain=hit.fit.gain,
-        tempo=place.tempo,
-        nested=hit.nested,
-        origin_ns=canvas.origin_ns,
-    )
-
-
 def part_seen(part: Part) -> Seen:
     """A part of a longer sound as what was seen."""
-    fit, template = part.fit, part.template
+    template = part.template
+    score = min(PART_SCORE, part.fit.raw)
+    return _seen(template, part.fit, part.first, template.origin_ns, score, nested=True)
+
+
+def _seen(
+    template: Template, fit: Fit, first: int, origin_ns: int, score: float, *, nested: bool
+) -> Seen:
     return Seen(
         number=template.number,
-        first=part.first,
+        first=first,
         frames=len(fit.claims),
         lead=round(template.lead * fit.place.tempo),
-        score=min(PART_SCORE, fit.raw),
+        score=score,
         occlusion=fit.occlusion,
         gain=fit.gain,
         tempo=fit.place.tempo,
-        nested=True,
-        origin_ns=template.origin_ns,
+        nested=nested,
+        origin_ns=origin_ns,
     )

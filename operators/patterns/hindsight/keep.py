@@ -9,7 +9,7 @@ bounded by the archive and the number of templates.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,10 +22,7 @@ MATERIAL_DB = 1.5
 """Mean change of the cells of a template that can change what it matches."""
 SLACK_FRAMES, SLACK_SHARE = 4, 0.15
 """By how much its end may move without that."""
-PLAIN = (
-    "number", "first", "frames", "lead", "score", "occlusion", "gain", "tempo", "nested",
-    "origin_ns",
-)  # fmt: skip
+PLAIN = tuple(each.name for each in fields(Seen))
 
 Key: TypeAlias = tuple[int, int, int]
 """Origin, first frame and rows of a stretch."""
@@ -45,7 +42,6 @@ class Kept:
 
     verdicts: dict[Key, Verdict] = field(default_factory=dict)
     templates: dict[int, tuple[Floats, int]] = field(default_factory=dict)
-
     _plain: list[tuple[Any, ...]] = field(default_factory=list)
 
     def changed(self, templates: Iterable[Template]) -> frozenset[int]:

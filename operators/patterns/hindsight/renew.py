@@ -8,7 +8,6 @@ Invariant: a template that was seen less than three times stays as it is.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from operators.patterns.config import DetectorConfig
 from operators.patterns.hindsight.seen import Seen
 from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES, refit
 from operators.patterns.template import RECENT, Template
-from operators.patterns.update import onset_row
+from operators.patterns.update import adopt
 
 BEST = 10
 RIGID_FRAMES = 3
@@ -57,15 +56,8 @@ def renewed(
     made = refit(template.level, clips, template.lead, config)
     if made is None:
         return False
-    peak = float(np.float32(made.level.max()))
-    template.exemplars = [
-        replace(clip, anchor=clip.anchor - made.grown, gain=clip.gain + peak)
-        for clip in clips[: config.bounds.exemplars]
-    ]
     before = template.level
-    template.recent = [row - made.grown for row in template.recent]
-    template.reshape(made.level, made.floor, onset_row(made.level))
-    template.refits += 1
+    adopt(template, made, clips[: config.bounds.exemplars])
     return template.level.shape != before.shape or not np.array_equal(template.level, before)
 
 
