@@ -2,8 +2,9 @@
 
 A view passes every record through and shows what comes out. An occurrence that was told late is
 held back until the next finding of its stream: if that is the revision that it belongs to, it is
-part of a look back and gets no line of its own. What stands above such a line has been looked at
-in hindsight; what stands below is provisional.
+part of a look back and gets no line of its own. So is what is told again after the revision that
+took it back. What stands above such a line has been looked at in hindsight; what stands below is
+provisional.
 
 Invariant: every other record comes out once, in its stream's order; what is held is bounded.
 """
@@ -31,9 +32,10 @@ class LookBack:
 
 @dataclass(slots=True)
 class _Open:
-    """What is held of a stream."""
+    """What is held of a stream; ``again`` = key that was just taken back to be told again."""
 
     late: Occurrence | None = None
+    again: str = ""
     at_s: float = 0.0
     counts: Counter[RevisionKind] = field(default_factory=Counter)
 
@@ -53,7 +55,8 @@ class Hindsight:
             return self._revised(held, item)
         if isinstance(item, Occurrence) and item.backfilled:
             shown: list[object] = [] if held.late is None else [held.late]
-            held.late = item
+            held.late = None if item.key == held.again else item
+            held.again = ""
             return [*shown, *self._hold(item.stream, held)]
         return [*self._let_go(item.stream), item]
 
@@ -67,9 +70,11 @@ class Hindsight:
         if held.counts and held.at_s != item.emitted_s:
             shown = self._let_go(item.stream)
             held = _Open()
-        if late is not None and (late.pattern, late.emitted_s) != (item.pattern, item.emitted_s):
+        own = late is not None and (late.pattern, late.emitted_s) == (item.pattern, item.emitted_s)
+        if late is not None and not own:
             shown.append(late)
         held.at_s = item.emitted_s
+        held.again = "" if own else item.gone
         held.counts[item.kind] += 1
         return [*shown, *self._hold(item.stream, held)]
 

@@ -5,8 +5,9 @@ missed, or says that an event belongs to another pattern than was said at the ti
 
 Invariant: whoever applies the revisions of a stream in order to its occurrences holds what the
 detector holds: ``pattern_from`` names an occurrence that is gone, and an occurrence that is added
-is told as an ``Occurrence`` of its own just before. What is gone is never what was just told: a
-key that is told and taken back in that order is gone.
+is told as an ``Occurrence`` of its own just before. A key that is told and taken back in that order
+is gone; an occurrence that only lasts otherwise than was said keeps its key, and is told again just
+after it was taken back.
 """
 
 from collections.abc import Iterable

@@ -49,6 +49,13 @@ def test_what_was_only_told_late_is_shown_as_ever() -> None:
     assert shown(one, StreamEnd("s", 1, 0)) == [one, StreamEnd("s", 1, 0)]
 
 
+def test_what_is_told_again_after_it_was_taken_back_is_a_part_of_the_look_back() -> None:
+    back = LookBack("s", 900.0, 0, 1, 0)
+    assert shown(revised(5.0, "p", "p"), heard("p", 5.0), PATTERN) == [back, PATTERN]
+    other = heard("p", 7.0)
+    assert shown(revised(5.0, "p", "p"), other, heard("p", 5.0)) == [other, heard("p", 5.0), back]
+
+
 def test_two_look_backs_are_two_lines() -> None:
     told = shown(revised(7.0, "q", ""), revised(8.0, "q", "", 1_800.0))
     assert told == [LookBack("s", 900.0, 0, 0, 1), LookBack("s", 1_800.0, 0, 0, 1)]

@@ -39,6 +39,8 @@ Found: TypeAlias = Occurrence | Pattern | Revision
 SAME_FRAMES = 2
 """An onset that moved by no more than this is not told again."""
 MOVED_FRAMES = 8
+SAME_LENGTH_FRAMES, SAME_LENGTH = 8, 0.25
+"""Nor is one that lasts longer or shorter by less than this, or than this share of the longer."""
 
 
 @dataclass(slots=True)
@@ -154,19 +156,22 @@ class Hindsight:
         return found + self._states()
 
     def _added(self, one: Seen, template: Template, gone: list[Entry]) -> list[Found]:
-        frames = max(1, one.frames - one.lead)
-        occurrence = announce.occurrence(
-            template, self.moment, one.onset, frames, score=one.score, backfilled=True
-        )
-        self.memory.told.add(entry_of(occurrence))
-        template.credit(one.onset, frames, one.score)
         near = [e for e in gone if abs(e.onset - one.onset) <= MOVED_FRAMES]
-        if not near:
+        nearest = min(near, key=lambda e: (abs(e.onset - one.onset), e.pattern), default=None)
+        if nearest is not None:
+            gone.remove(nearest)
+            self._forget(nearest)
+        occurrence = announce.occurrence(
+            template, self.moment, one.onset, one.lasting, score=one.score, backfilled=True
+        )
+        entry = entry_of(occurrence)
+        self.memory.told.add(entry)
+        template.credit(one.onset, one.lasting, one.score)
+        if nearest is None:
             return [occurrence, self._revision(occurrence, "", occurrence.pattern)]
-        nearest = min(near, key=lambda e: (abs(e.onset - one.onset), e.pattern))
-        gone.remove(nearest)
-        self._forget(nearest)
-        return [occurrence, self._revision(nearest, nearest.pattern, occurrence.pattern)]
+        revision = self._revision(nearest, nearest.pattern, occurrence.pattern)
+        # Under one and the same key it is told again once it is gone.
+        return [revision, occurrence] if nearest.key == entry.key else [occurrence, revision]
 
     def _withdrawn(self, entry: Entry) -> list[Found]:
         self._forget(entry)
@@ -219,11 +224,14 @@ class Hindsight:
 
 
 def _paired(entries: list[Entry], seen: list[Seen]) -> tuple[list[Entry], list[Seen]]:
-    """What of the told was not seen, and what of the seen was not told; nearest first."""
+    """What of the told was not seen like that, and what of the seen was not told; nearest first."""
     if not entries or not seen:
         return entries, seen
     away = np.abs(np.subtract.outer([e.onset for e in entries], [s.onset for s in seen]))
-    rows, columns = np.nonzero(away <= SAME_FRAMES)
+    lengths = [e.frames for e in entries], [s.lasting for s in seen]
+    change = np.abs(np.subtract.outer(*lengths))
+    slack = np.maximum(SAME_LENGTH_FRAMES, SAME_LENGTH * np.maximum.outer(*lengths))
+    rows, columns = np.nonzero((away <= SAME_FRAMES) & (change <= slack))
     taken_e: set[int] = set()
     taken_s: set[int] = set()
     for at in np.lexsort((columns, rows, away[rows, columns])):

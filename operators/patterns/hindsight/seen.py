@@ -32,3 +32,8 @@ class Seen:
     def onset(self) -> int:
         """Absolute frame at which it sets in."""
         return self.first + self.lead
+
+    @property
+    def lasting(self) -> int:
+        """Frames from its onset to its end, at least one."""
+        return max(1, self.frames - self.lead)

@@ -30,6 +30,11 @@ class Entry:
     score: float
 
     @property
+    def key(self) -> tuple[int, str]:
+        """What tells it from every other one of the stream."""
+        return self.start_ns, self.pattern
+
+    @property
     def start_s(self) -> float:
         """Onset in seconds from the start of the stream."""
         return to_s(max(0, self.onset) * HOP_SAMPLES)
@@ -60,14 +65,14 @@ class Told:
 
     def add(self, entry: Entry) -> None:
         """An occurrence was told (again)."""
-        self.entries.pop((entry.start_ns, entry.pattern), None)
-        self.entries[entry.start_ns, entry.pattern] = entry
+        self.entries.pop(entry.key, None)
+        self.entries[entry.key] = entry
         while len(self.entries) > ENTRIES:
             del self.entries[next(iter(self.entries))]
 
     def remove(self, entry: Entry) -> None:
         """An occurrence was taken back."""
-        self.entries.pop((entry.start_ns, entry.pattern), None)
+        self.entries.pop(entry.key, None)
 
     def merged(self, pattern: str, into: str) -> None:
         """From now on occurrences of ``pattern`` are those of ``into``."""
@@ -106,5 +111,5 @@ class Told:
         told = cls(alias=Aliases.restore(state["alias"]))
         for plain in state["entries"]:
             entry = Entry(**plain)
-            told.entries[entry.start_ns, entry.pattern] = entry
+            told.entries[entry.key] = entry
         return told

@@ -83,16 +83,17 @@ def test_patterns_count_the_occurrences_that_stand(ran) -> None:
 def test_a_revision_follows_what_it_adds_and_takes_back_only_what_stands(ran) -> None:
     standing: set[str] = set()
     told = flat(ran[1])
-    for before, item in zip([None, *told], told, strict=False):
+    for before, item, after in zip([None, *told], told, [*told[1:], None], strict=False):
         if isinstance(item, Occurrence):
             standing.add(item.key)
         elif isinstance(item, Revision):
             assert item.reason == "hindsight"
+            again = isinstance(after, Occurrence) and after.key == item.gone
             if item.pattern:
-                assert isinstance(before, Occurrence)
-                assert before.pattern == item.pattern
-                assert before.backfilled
-                assert item.gone != before.key
+                own = after if again else before
+                assert isinstance(own, Occurrence)
+                assert own.pattern == item.pattern
+                assert own.backfilled
             if item.kind == "added":
                 assert isinstance(before, Occurrence)
                 assert item.start_ns == before.start_ns
@@ -209,6 +210,30 @@ def test_an_onset_that_was_told_wrongly_is_corrected(world, moved: int, kind: st
     assert (gone.kind, gone.gone) == (kind, f"s|{entry.start_ns + 1}|{one.pattern}")
     assert kinds == (["moved"] if kind == "moved" else ["added", "withdrawn"])
     assert keys(settled([*found, *more])) - held(detector) == set()
+
+
+@pytest.mark.parametrize(("longer", "again"), [(-2, False), (-20, True), (40, True)])
+def test_an_end_that_was_told_wrongly_is_corrected(world, longer: int, again: bool) -> None:
+    """The onset was right, so that the key stays: what was told is taken back, then told again."""
+    levels = world.sound(3)
+    detector = Detector("s")
+    found = [i for n in range(4) for i in detector.hear(world.alone(500 + 400 * n, levels))]
+    (one,) = [o for o in settled(found) if frame_of(o) == 900]
+    told = detector._memory.told
+    entry = told.entries[one.start_ns, one.pattern]
+    told.add(replace(entry, frames=entry.frames + longer))
+    more = detector.consolidate(Moment("s", 1800))
+    if not again:
+        assert more == []
+        return
+    revision, occurrence = more
+    assert isinstance(revision, Revision)
+    assert isinstance(occurrence, Occurrence)
+    assert (revision.kind, revision.gone) == ("moved", one.key)
+    assert occurrence.key == one.key
+    assert occurrence.end_s == pytest.approx(one.end_s, abs=0.2)
+    assert keys(settled([*found, *more])) == held(detector)
+    assert detector.templates[0].count == 4
 
 
 def test_a_label_of_a_sound_that_is_gone_is_withdrawn(world) -> None:
