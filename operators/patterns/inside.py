@@ -42,7 +42,11 @@ AFTER_ONSET_FRAMES = 5
 
 PLACE_LIKENESS, PLACE_GAP, PLACE_Z = 0.6, 0.1, 5.0
 """At its place: mean likeness, by how much it exceeds the next best place, and in deviations."""
+CLEAR_GAP, CLEAR_Z = 0.15, 4.0
+"""Or, far above the next best place, in deviations."""
 PLACE_RAW, PLACE_TYPICAL_RAW, PLACE_SHARE = 0.6, 0.7, 0.7
+PLAIN_Z, PLAIN_RAW = 8.0, 0.6
+"""At a place that stands out this far the fits themselves may be poorer."""
 OWN_FRAMES, OWN_GAIN_DB = 0.75, 5.0
 """The middle half of a sound of its own wanders by this or more; its level by no more than this."""
 
@@ -119,9 +123,9 @@ class Inside:
         wide = _widened(likeness)
         place = _place(wide, part)
         if place is not None:
-            fits = self._at_place(part, views, likeness, place, int(at[0]))
-            after = lags[place] + part.lead - whole.lead
-            if after >= AFTER_ONSET_FRAMES and _own(fits, len(views)):
+            fits = self._at_place(part, views, likeness, place.lag, int(at[0]))
+            after = lags[place.lag] + part.lead - whole.lead
+            if after >= AFTER_ONSET_FRAMES and _own(fits, len(views), place):
                 return list(_new(part, rows, fits))
         return list(_new(part, rows, self._anywhere(part, views, likeness, wide, int(at[0]))))
 
@@ -204,7 +208,15 @@ def _widened(likeness: Floats) -> Floats:
     return np.asarray(windows.max(axis=2), dtype=np.float32)
 
 
-def _place(wide: Floats, part: Template) -> int | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Index of a lag, and how many deviations it stands out from all others."""
+
+    lag: int
+    deviations: float
+
+
+def _place(wide: Floats, part: Template) -> _Place | None:
     """The one lag at which the wholes resemble the part far more than elsewhere."""
     mean = wide.mean(axis=0)
     top = int(mean.argmax())
@@ -216,14 +228,17 @@ def _place(wide: Floats, part: Template) -> int | None:
     elsewhere = mean[away]
     gap = float(mean[top] - elsewhere.max())
     deviations = float(mean[top] - elsewhere.mean()) / max(float(elsewhere.std()), 0.02)
-    return top if gap >= PLACE_GAP and deviations >= PLACE_Z else None
+    stands_out = gap >= PLACE_GAP and deviations >= PLACE_Z
+    stands_out = stands_out or (gap >= CLEAR_GAP and deviations >= CLEAR_Z)
+    return _Place(top, deviations) if stands_out else None
 
 
-def _own(fits: list[tuple[int, Fit]], wholes: int) -> bool:
+def _own(fits: list[tuple[int, Fit]], wholes: int, place: _Place) -> bool:
     """Whether what lies at one place is a sound of its own: often, alike, and not rigid."""
     if len(fits) < max(WHOLES, PLACE_SHARE * wholes):
         return False
     raw = np.median([fit.raw for _, fit in fits])
     gain = np.std([fit.gain for _, fit in fits])
     early, late = np.percentile([fit.place.row for _, fit in fits], (25, 75))
-    return bool(raw >= PLACE_TYPICAL_RAW and gain <= OWN_GAIN_DB and late - early >= OWN_FRAMES)
+    typical = PLAIN_RAW if place.deviations >= PLAIN_Z else PLACE_TYPICAL_RAW
+    return bool(raw >= typical and gain <= OWN_GAIN_DB and late - early >= OWN_FRAMES)

@@ -37,6 +37,8 @@ spread by if it lay anywhere inside (a uniform distribution) ..."""
 _PLACED_SHARE = 0.8
 """... and of all that is ever heard inside, this share lies there: a few that lie anywhere are
 always close together somewhere."""
+_EXACT, _EXACT_SHARE = 0.1, 0.7
+"""The closer together, the less likely by chance: less than that share will do."""
 _AT_ONCE_S, _AT_ONCE_SD_S = 0.25, 0.1
 """Sounds that begin this close together, by much the same lag, are one event claimed twice ..."""
 _AT_ONCE = 0.5
@@ -176,7 +178,9 @@ def _part_of(whole: Sound, part: Sound, company: Company, config: RelationConfig
     elsewhere = company.b_in_a_ever - company.b_in_a
     anywhere_s = (whole.duration_s - part.duration_s) / math.sqrt(12)
     placed = company.lag_sd_s <= max(config.veto_lag_s, _PLACED * anywhere_s)
-    placed = placed and inside >= _PLACED_SHARE * (inside + elsewhere)
+    exact = company.lag_sd_s <= _EXACT * anywhere_s
+    share = _EXACT_SHARE if exact else _PLACED_SHARE
+    placed = placed and inside >= share * (inside + elsewhere)
     return placed and any(_also_alone(sound.count, company.support) for sound in (whole, part))
 
 

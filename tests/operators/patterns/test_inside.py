@@ -1,11 +1,14 @@
 """A known sound inside a longer known one: found by all occurrences of the whole together."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from operators.patterns import Detector
 from operators.patterns.archive import Archive, Span
 from operators.patterns.canvas import NOTHING
+from operators.patterns.inside import _own, _Place, _place
 from operators.records import BANDS, FRAME_S, Occurrence
 
 APART = 400
@@ -55,6 +58,41 @@ def test_what_keeps_its_place_to_the_frame_is_a_piece_of_the_whole(world) -> Non
 
 def test_a_whole_without_the_part_gives_away_nothing(world) -> None:
     assert _heard(world, [None] * 8) == set()
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "top", "stands_out"),
+    [((0.5, 0.54), 0.66, True), ((0.4, 0.52), 0.66, False), ((0.4, 0.52), 0.7, True)],
+    ids=["many-deviations", "few-deviations", "few-deviations-far-above"],
+)
+def test_a_place_stands_out_by_deviations_or_far_above_the_next_best(
+    world, elsewhere: tuple[float, float], top: float, stands_out: bool
+) -> None:
+    part = _template(world)
+    likeness = np.resize(np.repeat(elsewhere, 3), (6, 120)).astype(np.float32)
+    likeness[:, 60] = top
+    place = _place(likeness, part)
+    assert (place is not None and place.lag == 60) is stands_out
+
+
+@pytest.mark.parametrize(
+    ("raw", "deviations", "own"), [(0.75, 5.0, True), (0.65, 5.0, False), (0.65, 9.0, True)]
+)
+def test_where_a_place_stands_out_clearly_the_fits_may_be_poorer(
+    raw: float, deviations: float, own: bool
+) -> None:
+    fits = [
+        (n, SimpleNamespace(raw=raw, gain=20.0 + n % 3, place=SimpleNamespace(row=40 + n % 4)))
+        for n in range(8)
+    ]
+    assert _own(fits, 8, _Place(60, deviations)) is own
+
+
+def _template(world):
+    detector = Detector("s")
+    for n in range(2):
+        detector.hear(world.alone(500 + APART * n, world.sound(5, 18)))
+    return detector.templates[0]
 
 
 def _span(start: int, level_db: float, frames: int, origin_ns: int = 0) -> Span:
