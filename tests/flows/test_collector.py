@@ -1,7 +1,6 @@
 """A collector that is down, takes everything and says nothing, or refuses: the flow goes on."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from tests.flows.conftest import OnDisk
 from tests.plugins.brokers import free_port
 from tests.plugins.collector import Collector
+from tests.plugins.unmeasured import unmeasured
 
 GRYM = "from flows.cli import main; main()"
 LINES_SAID = 6
@@ -34,7 +34,7 @@ def test_a_collector_that_does_not_take_it_costs_no_window_and_holds_nothing_up(
         timeout=100,
         check=True,
         env={
-            **os.environ,
+            **unmeasured(),
             "GRYM_LISTEN__MODELS": '["logmel"]',
             "GRYM_TELEMETRY__SAMPLE_RATIO": "1.0",
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,

@@ -18,6 +18,7 @@ from connectors.milvus.reader import Reader
 from connectors.milvus.schema import layout_of
 from operators.records import ANALYSIS_RATE_HZ
 from operators.scene import scene
+from tests.plugins.unmeasured import unmeasured
 
 LISTEN = (sys.executable, "-c", "import sys; from flows.cli import main; main()", "listen")
 KILLS = int(os.environ.get("KILLS", "4"))
@@ -97,7 +98,7 @@ def test_nothing_is_missing_and_nothing_twice(
     long_enough: Path, tmp_path: Path, model: str
 ) -> None:
     env = {
-        **os.environ,
+        **unmeasured(),
         "GRYM_LISTEN__MODELS": f'["{model}"]',
         "GRYM_LISTEN__EPOCH_S": "0.1",
         "OMP_NUM_THREADS": "1",

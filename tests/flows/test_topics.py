@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from operators.scene import scene
 from tests.flows.conftest import Ran
 from tests.flows.test_kill import contents, discrete
 from tests.plugins.brokers import Broker
+from tests.plugins.unmeasured import unmeasured
 
 GRYM = (sys.executable, "-c", "import sys; from flows.cli import main; main()")
 RATES_HZ = (16_000, 44_100, 48_000, 22_050)
@@ -98,7 +98,7 @@ def listen() -> Iterator[Callable[..., Listening]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **env},
+            env=unmeasured(**env),
         )
         started.append(Listening(process))
         return started[-1]
@@ -155,7 +155,7 @@ def heard_as_files(recordings: list[Path], tmp_path_factory: pytest.TempPathFact
         [*GRYM, "listen", *named(recordings), "--store", str(store), "--json"],
         check=True,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "GRYM_LISTEN__MODELS": '["logmel"]', "OMP_NUM_THREADS": "1"},
+        env=unmeasured(GRYM_LISTEN__MODELS='["logmel"]', OMP_NUM_THREADS="1"),
     )
     return store
 

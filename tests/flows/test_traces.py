@@ -18,6 +18,7 @@ from operators.records import ANALYSIS_RATE_HZ
 from tests.flows.conftest import OnDisk
 from tests.plugins.collector import Collector, Span, running
 from tests.plugins.jaeger import RULES, Rule
+from tests.plugins.unmeasured import unmeasured
 
 GRYM = "import sys; from flows.cli import main; main()"
 SLOW_S = 0.05
@@ -43,7 +44,7 @@ def start(
         stderr=subprocess.PIPE,
         text=True,
         env={
-            **os.environ,
+            **unmeasured(),
             "OMP_NUM_THREADS": "1",
             "GRYM_LISTEN__MODELS": '["logmel"]',
             "GRYM_TELEMETRY__SAMPLE_RATIO": str(ratio),
