@@ -12,6 +12,9 @@ from typing import Any
 from operators.records import Occurrence, Pattern
 from operators.revision import Revision
 
+_MOVED_NS = 200_000_000
+"""What began by less than this before the latest occurrence is that one, corrected."""
+
 
 @dataclass(slots=True)
 class _Known:
@@ -36,7 +39,7 @@ class Agenda:
     def heard(self, occurrence: Occurrence) -> Occurrence | None:
         """A pattern was heard; gives the occurrence to be described, if it is due."""
         known = self._of(occurrence.pattern)
-        if known.latest is None or occurrence.start_ns > known.latest.start_ns:
+        if known.latest is None or occurrence.start_ns > known.latest.start_ns - _MOVED_NS:
             known.latest = occurrence
         return self._due(known)
 

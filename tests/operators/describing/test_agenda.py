@@ -25,6 +25,15 @@ def test_the_latest_occurrence_is_the_exemplar() -> None:
     assert plan.changed(pattern("p")) is late
 
 
+def test_an_exemplar_that_is_corrected_stays_the_exemplar() -> None:
+    plan = agenda()
+    told, corrected = occurrence("p", 9.0), occurrence("p", 8.95, backfilled=True)
+    plan.heard(told)
+    plan.heard(corrected)
+    plan.taken_back(Revision("s", 9.0, told.start_ns, "p", "p", "hindsight", 20.0))
+    assert plan.changed(pattern("p")) is corrected
+
+
 def test_what_was_described_is_due_again_after_a_while_in_stream_time() -> None:
     plan = agenda()
     plan.changed(pattern("p"))
