@@ -157,6 +157,22 @@ class Archive:
             total -= len(self.spans.pop(0).codes)
             self.whole = False
 
+    def latest(self, frame: int, rows: int, least: int) -> int | None:
+        """Where the latest spans begin; None if there are none.
+
+        Args:
+            frame: those from this absolute frame on,
+            rows: which hold so many rows at most,
+            least: but in any case those from this absolute frame on.
+        """
+        first, total = None, 0
+        for span in reversed(self.spans):
+            total += len(span.codes)
+            if span.start < frame or (total > rows and span.start < least):
+                break
+            first = span.start
+        return first
+
     def excerpt(self, first: int, last: int, origin_ns: int) -> Canvas | None:
         """The rows [first, last) (absolute frames) as they sounded, nothing accounted for.
 

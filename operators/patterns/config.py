@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the state of one stream may hold; what does not fit is forgotten by salience."""
+    """What the state of one stream may hold; what does not fit is forgotten by salience.
+
+    Attributes:
+        looks: archived frames times templates that a look back goes through at most, so that it
+            costs no more however many sounds are known.
+    """
 
     templates: int = 256
     template_frames: int = 150
@@ -17,6 +22,7 @@ class Bounds:
     reservoir: int = 160
     reservoir_frames_total: int = 8_000
     archive_frames: int = 40_000
+    looks: int = 500_000
     exemplars: int = 6
     exemplar_frames_total: int = 10_000
     ring_frames: int = 420

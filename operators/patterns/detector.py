@@ -37,7 +37,7 @@ from operators.records import (
 from operators.revision import Revision
 
 Found: TypeAlias = Occurrence | Pattern | Novel | Revision
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 _LATE = 1.5
 """Where it never falls silent, hindsight waits this many intervals for it."""
 
@@ -101,15 +101,16 @@ class Detector:
 
     def consolidate(self, moment: Moment) -> list[Found]:
         """Look at the last minutes again and correct what was said of them."""
-        self._looked = self._archived
+        memory, archive = self._memory, self._memory.archive
+        rows = self.config.bounds.looks // max(1, len(memory.bank.templates))
         since = self._archived - round(self.config.horizon_s / FRAME_S)
-        archive = self._memory.archive
-        first = next((s.start for s in archive.spans if s.start >= since), None)
+        first = archive.latest(since, rows, self._looked)
+        self._looked = self._archived
         if first is None:
             return []
         reaches_back = archive.whole and archive.spans[0].start == first
         settled = first if reaches_back else first + self.config.bounds.template_frames
-        return [*Hindsight(self._memory, moment, first, settled).run()]
+        return [*Hindsight(memory, moment, first, max(settled, memory.told.settled)).run()]
 
     def _look_due(self, frame: int) -> bool:
         """Whether a look back is due before what begins at a frame is heard."""

@@ -65,7 +65,7 @@ class Hindsight:
         templates = memory.bank.templates
         self._before = {t.number: (t.count, t.status) for t in templates}
         seen = renew.by_number(self._decide())
-        renew.note(templates, seen)
+        renew.note(templates, seen, self.since)
         changed = [
             t
             for t in templates
@@ -77,7 +77,7 @@ class Hindsight:
         for part in renew.rigid_parts(memory.bank.templates, seen):
             found += kin.retire(part)
         final = self._decide()
-        renew.note(memory.bank.templates, renew.by_number(final))
+        renew.note(memory.bank.templates, renew.by_number(final), self.since)
         final += self._inside(final)
         found += self._tell(final)
         return found

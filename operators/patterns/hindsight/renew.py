@@ -36,12 +36,13 @@ def by_number(seen: Sequence[Seen]) -> dict[int, list[Seen]]:
     return grouped
 
 
-def note(templates: Sequence[Template], seen: ByNumber) -> None:
-    """Every template remembers the latest places where it was seen."""
+def note(templates: Sequence[Template], seen: ByNumber, since: int) -> None:
+    """Every template remembers the latest places where it was seen, from an absolute frame on."""
     for template in templates:
         rows = sorted(one.first for one in seen.get(template.number, ()))
         if rows:
-            template.recent = rows[-RECENT:]
+            before = [row for row in template.recent if row < since]
+            template.recent = sorted([*before, *rows])[-RECENT:]
 
 
 def renewed(

@@ -58,10 +58,16 @@ def entry_of(occurrence: Occurrence) -> Entry:
 
 @dataclass(slots=True)
 class Told:
-    """The entries by key; ``alias`` = which pattern a merged one is a part of now."""
+    """The entries by key.
+
+    Attributes:
+        alias: which pattern a merged one is a part of now.
+        settled: what set in before this absolute frame is forgotten here, whatever is looked at.
+    """
 
     entries: dict[tuple[int, str], Entry] = field(default_factory=dict)
     alias: Aliases = field(default_factory=Aliases)
+    settled: int = -(1 << 60)
 
     def add(self, entry: Entry) -> None:
         """An occurrence was told (again)."""
@@ -88,6 +94,7 @@ class Told:
 
     def settle(self, before: int) -> None:
         """Forget what lies before an absolute frame: nothing will correct it any more."""
+        self.settled = max(self.settled, before)
         self.entries = {key: e for key, e in self.entries.items() if e.onset >= before}
         self.alias.keep({e.pattern for e in self.entries.values()})
 
@@ -103,12 +110,13 @@ class Told:
                 {name: getattr(entry, name) for name in NAMES} for entry in self.entries.values()
             ],
             "alias": self.alias.snapshot(),
+            "settled": self.settled,
         }
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "Told":
         """What ``snapshot`` described."""
-        told = cls(alias=Aliases.restore(state["alias"]))
+        told = cls(alias=Aliases.restore(state["alias"]), settled=int(state["settled"]))
         for plain in state["entries"]:
             entry = Entry(**plain)
             told.entries[entry.key] = entry

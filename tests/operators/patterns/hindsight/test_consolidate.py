@@ -140,6 +140,25 @@ def test_only_what_lies_within_the_horizon_is_corrected(scene, often, heard) -> 
     assert corrected
 
 
+@pytest.mark.parametrize("looks", [400, 4_000])
+def test_however_little_is_looked_at_again_what_stands_is_held(scene, heard, looks: int) -> None:
+    config = DetectorConfig(hindsight_s=20.0, bounds=Bounds(looks=looks))
+    detector = Detector("s", config)
+    found = heard(detector, scene(1, 26))
+    reach = detector._archived - detector._memory.told.settled
+    whole = Detector("s", replace(config, bounds=Bounds()))
+    heard(whole, scene(1, 26))
+    assert reach < whole._archived - whole._memory.told.settled
+    standing = settled(flat(found))
+    held_from = detector._memory.told.settled
+    assert keys(o for o in standing if frame_of(o) >= held_from) == held(detector)
+    owner = survivors(flat(found))
+    for template in detector.templates:
+        names = {template.pattern, *(n for n, into in owner.items() if into == template.pattern)}
+        own = sorted(frame_of(o) for o in standing if o.pattern in names)
+        assert min(np.diff(own), default=9) > 8
+
+
 @pytest.mark.parametrize("seed", [0, 2])
 def test_what_was_settled_is_not_told_again(world, seed: int) -> None:
     """Also where the horizon falls into the middle of a sound that was cut by force."""

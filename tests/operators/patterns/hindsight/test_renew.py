@@ -82,9 +82,16 @@ def test_every_template_remembers_its_latest_places() -> None:
     templates = [template_of(np.zeros((20, BANDS), dtype=np.float32), n) for n in range(2)]
     templates[1].recent = [7]
     rows = [50 * n for n in range(RECENT + 5)]
-    renew.note(templates, renew.by_number(at(0, rows[::-1])))
+    renew.note(templates, renew.by_number(at(0, rows[::-1])), 0)
     assert templates[0].recent == rows[-RECENT:]
     assert templates[1].recent == [7]
+
+
+def test_places_that_were_not_looked_at_again_stay_remembered() -> None:
+    template = template_of(np.zeros((20, BANDS), dtype=np.float32), 0)
+    template.recent = [100, 300, 500]
+    renew.note([template], renew.by_number(at(0, [520, 700])), 400)
+    assert template.recent == [100, 300, 520, 700]
 
 
 @pytest.fixture(scope="module")
