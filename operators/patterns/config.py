@@ -86,11 +86,11 @@ class DetectorConfig:
     acceptance: Acceptance = field(default_factory=Acceptance)
     lead: int = 2
     audible_db: float = 3.0
-    propose_onset: float = 0.45
-    propose_free: float = 0.55
+    propose_onset: float = 0.6
+    propose_free: float = 0.7
     per_onset: int = 12
     free_peaks: int = 48
-    coarse: float = 0.48
+    coarse: float = 0.54
     contribution: float = 0.35
     unexplained: float = 0.5
     birth: float = 0.74

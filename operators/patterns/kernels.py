@@ -153,14 +153,16 @@ def best_place(
     cell_weight: Floats,
     row: int,
     tempi: Floats,
+    far: float,
     near: float,
     price: float,
 ) -> tuple[float, int, int]:
     """Similarity, shift and number of the tempo that fit best around a row.
 
     ``level`` to ``seen`` are of the view, ``cell_row`` to ``cell_weight`` the loud cells of
-    the template, ``row`` is where its row 0 is expected. The first of ``tempi`` is tried alone
-    unless it fits better than ``near``; another one has to be better by ``price``.
+    the template, ``row`` is where its row 0 is expected. What fits worse than ``far`` there is
+    not tried any further. The first of ``tempi`` is tried alone unless it fits better than
+    ``near``; another one has to be better by ``price``.
     """
     best, at, number = -1.0, 0, 0
     for t in range(len(tempi)):
@@ -174,6 +176,8 @@ def best_place(
             score = np.rint(1e4 * (score - price if t > 0 else score)) / 1e4
             if score > best:
                 best, at, number = score, shift, t
+            if best < far:
+                return best, at, number
     return best, at, number
 
 

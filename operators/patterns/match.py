@@ -19,6 +19,8 @@ from operators.patterns.propose import Candidate
 from operators.patterns.template import TEMPI, TEMPO_FROM_FRAMES, Shape, Template, tempo_rows
 from operators.records import BANDS, Floats
 
+FAR = 0.08
+"""What fits so much worse than asked where it is expected does not fit a frame beside it."""
 TEMPO_SLACK = 0.2
 TEMPO_PRICE = 0.01
 _ALL_TEMPI, _ONE_TEMPO = np.array(TEMPI), np.array(TEMPI[:1])
@@ -83,6 +85,7 @@ def coarse(
             *_loud_cells(view, template.shape),
             candidate.row,
             tempi,
+            least - FAR,
             # Another tempo only betters what nearly fits as it is.
             least - TEMPO_SLACK,
             TEMPO_PRICE,
