@@ -7,6 +7,7 @@ Invariant: at most ``archive_frames`` rows, the oldest go first; silence takes n
 cells were accounted for is kept with them, so that nothing is explained twice.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,19 +174,21 @@ class Archive:
             first = span.start
         return first
 
+    def between(self, first: int, last: int, origin_ns: int) -> list[Span]:
+        """The spans that hold some of the rows [first, last), oldest first."""
+        end = bisect_left(self.spans, last, key=lambda span: span.start)
+        at = end
+        while at and self.spans[at - 1].start + len(self.spans[at - 1].codes) > first:
+            at -= 1
+        return [span for span in self.spans[at:end] if span.origin_ns == origin_ns]
+
     def excerpt(self, first: int, last: int, origin_ns: int) -> Canvas | None:
         """The rows [first, last) (absolute frames) as they sounded, nothing accounted for.
 
         Silence between spans is filled with the background of the span before it. None if nothing
         is remembered there.
         """
-        spans = [
-            span
-            for span in self.spans
-            if span.origin_ns == origin_ns
-            and span.start < last
-            and span.start + len(span.codes) > first
-        ]
+        spans = self.between(first, last, origin_ns)
         if not spans:
             return None
         shape = (last - first, BANDS)
@@ -217,12 +220,11 @@ class Archive:
             expected: (rows, BANDS) its level, far below everything where it has none.
             origin_ns: of the stream it was heard in.
         """
-        for span in self.spans:
+        for span in self.between(first, first + len(expected), origin_ns):
             row = first - span.start
             lo, hi = max(0, row), min(len(span.codes), row + len(expected))
-            if lo < hi and span.origin_ns == origin_ns:
-                claims = expected[lo - row : hi - row] > span.level[lo:hi] - NEAR_DB
-                span.claim(lo, claims)
+            claims = expected[lo - row : hi - row] > span.level[lo:hi] - NEAR_DB
+            span.claim(lo, claims)
 
     def cosines(self, print_: Floats, mask: Floats, least: float) -> tuple[Floats, list[int]]:
         """Masked cosine of one fingerprint at every row of all spans, laid end to end.
@@ -239,17 +241,11 @@ class Archive:
         usable = np.concatenate([part for s in self.spans for part in (s.usable, GAP + 1)] + [GAP])
         lengths = [len(s.codes) + PRINT_FRAMES for s in self.spans]
         starts = [0, *np.cumsum(lengths).tolist()][: len(self.spans)]
-        n = len(rows) - PRINT_FRAMES
-        seen = rows * usable
-        square = seen * seen
-        dot, energy, own = (np.zeros(n, dtype=np.float32) for _ in range(3))
+        seen = (rows * usable).T
         shaped, shaped_mask = (a.reshape(PRINT_FRAMES, PRINT_BANDS) for a in (print_, mask))
-        for f in range(PRINT_FRAMES):
-            if not shaped_mask[f].any():
-                continue
-            dot += seen[f : f + n] @ shaped[f]
-            energy += square[f : f + n] @ shaped_mask[f]
-            own += usable[f : f + n] @ (shaped[f] * shaped[f])
+        dot = _along(shaped, seen)
+        energy = _along(shaped_mask, seen * seen)
+        own = _along(shaped * shaped, usable.T)
         whole = float((print_ * print_).sum())
         cosine = dot / np.sqrt(np.maximum(energy * own, 1e-6))
         enough = np.where(own >= least * whole, cosine, 0).astype(np.float32)
@@ -263,3 +259,13 @@ class Archive:
     def restore(cls, state: dict[str, Any], frames_max: int) -> "Archive":
         """The archive that ``snapshot`` described."""
         return cls(frames_max, [Span.restore(span) for span in state["spans"]], state["whole"])
+
+
+def _along(print_: Floats, rows: Floats) -> Floats:
+    """Sum of products of (PRINT_FRAMES, bands) with as many of the (bands, n) rows from each on."""
+    products = print_ @ rows
+    n = rows.shape[1] - PRINT_FRAMES
+    total = np.zeros(n, dtype=np.float32)
+    for f in range(PRINT_FRAMES):
+        total += products[f, f : f + n]
+    return total

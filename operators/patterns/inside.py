@@ -10,19 +10,20 @@ twice; nothing is learnt from what is found, because the whole sounds along with
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.patterns.accept import acceptance
+from operators.patterns.along import Laid
 from operators.patterns.archive import Archive
 from operators.patterns.backfill import heard_before
-from operators.patterns.canvas import NOTHING, View
+from operators.patterns.canvas import NOTHING, Canvas, View
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kin import independent
-from operators.patterns.match import Fit, Placement, exact, likeness_along
+from operators.patterns.looked import Fits, Held, Looked, Sight
+from operators.patterns.match import Fit, Placement, exact
 from operators.patterns.template import PRINT_FRAMES, Template
 from operators.records import Floats
 
@@ -39,6 +40,8 @@ SLACK_FRAMES = 2
 WANDER_FRAMES = 4
 APART_FRAMES = 8
 AFTER_ONSET_FRAMES = 5
+FIRST_ROW = PRINT_FRAMES + EDGE_FRAMES - SLACK_FRAMES
+"""Row of an occurrence's view at which the first of the places lies."""
 
 PLACE_LIKENESS, PLACE_GAP, PLACE_Z = 0.6, 0.1, 5.0
 """At its place: mean likeness, by how much it exceeds the next best place, and in deviations."""
@@ -54,10 +57,6 @@ LOOSE_LIKENESS, LOOSE_GAP, LOOSE_RAW = 0.75, 0.25, 0.82
 LOOSE_OCCLUSION, LOOSE_AUDIBLE, LOOSE_SCORE = 0.25, 0.5, 0.5
 
 
-Seen: TypeAlias = tuple[int, View]
-"""One occurrence of the whole: the absolute frame of its row 0, and its surroundings."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part found in a whole: ``first`` = absolute frame of the part's row 0."""
@@ -68,11 +67,79 @@ class Part:
 
 
 @dataclass(slots=True)
+class _Whole:
+    """A longer sound whose latest occurrences are looked through: their rows 0 in ``rows``.
+
+    What was heard there is unpacked only when there is something new to look for.
+    """
+
+    template: Template
+    archive: Archive
+    rows: list[int] = field(init=False)
+    held: Held = field(init=False)
+    _canvases: list[Canvas] = field(default_factory=list)
+    _views: dict[int, View] = field(default_factory=dict)
+    _laid: Laid | None = None
+    _alone: Laid | None = None
+
+    def __post_init__(self) -> None:
+        origin_ns, archive = self.template.origin_ns, self.archive
+        held = {
+            row: tuple(
+                (s.start, len(s.codes)) for s in archive.between(*self._reach(row), origin_ns)
+            )
+            for row in self.template.recent[-LATEST:]
+        }
+        self.rows = [row for row, spans in held.items() if spans]
+        self.held = tuple((row, spans) for row, spans in held.items() if spans)
+
+    def _reach(self, row: int) -> tuple[int, int]:
+        return row - EDGE_FRAMES, row + self.template.frames + EDGE_FRAMES
+
+    @property
+    def heard(self) -> Laid:
+        """The occurrences with their surroundings."""
+        if self._laid is None:
+            origin_ns = self.template.origin_ns
+            excerpts = [self.archive.excerpt(*self._reach(row), origin_ns) for row in self.rows]
+            self._canvases = [each for each in excerpts if each is not None]
+            self._laid = Laid.of(self._canvases, PRINT_FRAMES)
+        return self._laid
+
+    def view(self, number: int) -> View:
+        """One of the occurrences; they have been ``heard``."""
+        if number not in self._views:
+            self._views[number] = View.of(self._canvases[number], PRINT_FRAMES)
+        return self._views[number]
+
+    @property
+    def alone(self) -> Laid:
+        """The template itself, before its own background."""
+        if self._alone is None:
+            whole, shape = self.template, self.template.level.shape
+            floor = np.broadcast_to(whole.floor, shape)
+            canvas = Canvas(
+                start=0,
+                level=np.maximum(whole.level, floor),
+                floor=floor,
+                noise=floor,
+                known=np.full(shape, NOTHING, dtype=np.float32),
+                onsets=[],
+                due=0,
+                open=False,
+                origin_ns=whole.origin_ns,
+            )
+            self._alone = Laid.of([canvas], PRINT_FRAMES + EDGE_FRAMES)
+        return self._alone
+
+
+@dataclass(slots=True)
 class Inside:
     """Looks through the remembered occurrences of longer sounds."""
 
     archive: Archive
     config: DetectorConfig
+    looked: Looked
 
     def parts(self, templates: Sequence[Template], fresh: Template) -> list[Part]:
         """New occurrences of ``fresh`` in longer sounds, and of shorter sounds in ``fresh``.
@@ -84,74 +151,60 @@ class Inside:
         found: list[Part] = []
         for whole in templates:
             if _may_contain(whole, fresh):
-                found += self._search(fresh, whole, self._views(whole))
-        inner = [part for part in templates if _may_contain(fresh, part)]
-        views = self._views(fresh) if inner else []
-        for part in inner:
-            found += self._search(part, fresh, views)
-        return found
+                found += self.parts_of([fresh], whole)
+        return found + self.parts_of(templates, fresh)
 
     def parts_of(self, templates: Sequence[Template], whole: Template) -> list[Part]:
         """New occurrences, in one longer sound, of those shorter ones that may be parts of it."""
-        inner = [
-            part
-            for part in templates
-            if _may_contain(whole, part) and _resembles(part, whole) >= GLANCE
-        ]
-        views = self._views(whole) if inner else []
-        return [one for part in inner for one in self._search(part, whole, views)]
+        inner = [part for part in templates if _may_contain(whole, part)]
+        return [*self._among(inner, _Whole(whole, self.archive))] if inner else []
 
-    def _views(self, whole: Template) -> list[Seen]:
-        """The latest occurrences of the whole, as far as they are still remembered."""
-        seen: list[Seen] = []
-        for row in whole.recent[-LATEST:]:
-            first, last = row - EDGE_FRAMES, row + whole.frames + EDGE_FRAMES
-            excerpt = self.archive.excerpt(first, last, whole.origin_ns)
-            if excerpt is not None:
-                seen.append((row, View.of(excerpt, PRINT_FRAMES)))
-        return seen
+    def _among(self, inner: list[Template], whole: _Whole) -> Iterable[Part]:
+        for part in inner:
+            sight = Sight.of(part, whole.template, whole.held)
+            fits = self.looked.recall(sight)
+            if fits is None:
+                fits = tuple(self._search(part, whole))
+                self.looked.note(sight, fits)
+            yield from _new(part, whole.rows, fits)
 
-    def _search(self, part: Template, whole: Template, seen: list[Seen]) -> list[Part]:
-        if len(seen) < WHOLES or part.origin_ns != whole.origin_ns:
+    def _search(self, part: Template, whole: _Whole) -> list[tuple[int, Fit]]:
+        if len(whole.rows) < WHOLES or part.origin_ns != whole.template.origin_ns:
             return []
-        rows, views = [row for row, _ in seen], [view for _, view in seen]
-        lags = np.arange(-SLACK_FRAMES, whole.frames - part.frames + 2 * SLACK_FRAMES)
-        at = lags + PRINT_FRAMES + EDGE_FRAMES
+        lags = whole.template.frames - part.frames + 3 * SLACK_FRAMES
+        if whole.alone.likeness(part, FIRST_ROW, lags).max() < GLANCE:
+            return []
         # Nothing may hang on the last bit of a sum of floats.
-        likeness: Floats = np.stack([likeness_along(view, part, at) for view in views])
-        np.round(likeness, 4, out=likeness)
+        likeness = np.round(whole.heard.likeness(part, FIRST_ROW, lags), 4)
         wide = _widened(likeness)
         place = _place(wide, part)
         if place is not None:
-            fits = self._at_place(part, views, likeness, place.lag, int(at[0]))
-            after = lags[place.lag] + part.lead - whole.lead
-            if after >= AFTER_ONSET_FRAMES and _own(fits, len(views), place):
-                return list(_new(part, rows, fits))
-        return list(_new(part, rows, self._anywhere(part, views, likeness, wide, int(at[0]))))
+            fits = self._at_place(part, whole, likeness, place.lag)
+            after = place.lag - SLACK_FRAMES + part.lead - whole.template.lead
+            if after >= AFTER_ONSET_FRAMES and _own(fits, len(whole.rows), place):
+                return fits
+        return self._anywhere(part, whole, likeness, wide)
 
     def _at_place(
-        self, part: Template, views: list[View], likeness: Floats, place: int, first: int
+        self, part: Template, whole: _Whole, likeness: Floats, place: int
     ) -> list[tuple[int, Fit]]:
         """Occurrence and evidence wherever the part is found near its place."""
         low = max(0, place - WANDER_FRAMES)
         near = low + likeness[:, low : place + WANDER_FRAMES + 1].argmax(axis=1)
-        fits = [
-            (n, exact(views[n], part, Placement(0, first + int(at), 1.0, True, 1.0), self.config))
-            for n, at in enumerate(near)
-        ]
+        fits = [(n, self._fit(part, whole.view(n), int(lag))) for n, lag in enumerate(near)]
         return [(n, fit) for n, fit in fits if fit.raw >= PLACE_RAW and fit.explained >= EXPLAINED]
 
     def _anywhere(
-        self, part: Template, views: list[View], likeness: Floats, wide: Floats, first: int
+        self, part: Template, whole: _Whole, likeness: Floats, wide: Floats
     ) -> list[tuple[int, Fit]]:
         """Occurrences that stand out against the same place in the other ones."""
         found = []
-        usual = np.median(wide, axis=0)
-        for n, profile in enumerate(likeness):
-            at = int((profile - usual).argmax())
-            if profile[at] < LOOSE_LIKENESS or profile[at] - usual[at] < LOOSE_GAP:
-                continue
-            fit = exact(views[n], part, Placement(0, first + at, 1.0, True, 1.0), self.config)
+        beyond = likeness - np.median(wide, axis=0)
+        best = beyond.argmax(axis=1)
+        every = np.arange(len(best))
+        stands_out = beyond[every, best] >= LOOSE_GAP
+        for n in np.flatnonzero(stands_out & (likeness[every, best] >= LOOSE_LIKENESS)):
+            fit = self._fit(part, whole.view(int(n)), int(best[n]))
             score = acceptance(fit, part, self.config.acceptance, explained=1.0)
             if (
                 fit.raw >= LOOSE_RAW
@@ -160,11 +213,14 @@ class Inside:
                 and fit.audible >= LOOSE_AUDIBLE
                 and score >= LOOSE_SCORE
             ):
-                found.append((n, fit))
+                found.append((int(n), fit))
         return found
 
+    def _fit(self, part: Template, view: View, lag: int) -> Fit:
+        return exact(view, part, Placement(0, FIRST_ROW + lag, 1.0, True, 1.0), self.config)
 
-def _new(part: Template, rows: list[int], fits: list[tuple[int, Fit]]) -> Iterable[Part]:
+
+def _new(part: Template, rows: list[int], fits: Fits) -> Iterable[Part]:
     """Those that were not heard before; noted, so that none is found twice."""
     for n, fit in fits:
         first = rows[n] + fit.place.row - PRINT_FRAMES - EDGE_FRAMES
@@ -182,30 +238,13 @@ def _may_contain(whole: Template, part: Template) -> bool:
     )
 
 
-def _resembles(part: Template, whole: Template) -> float:
-    """Best likeness of a part with the template of the whole itself, at any place in it."""
-    pad = PRINT_FRAMES + EDGE_FRAMES
-    floor = np.pad(np.broadcast_to(whole.floor, whole.level.shape), ((pad, pad), (0, 0)), "edge")
-    level = floor.astype(np.float32)
-    level[pad:-pad] = np.maximum(whole.level, whole.floor)
-    view = View(
-        level=level,
-        floor=floor.astype(np.float32),
-        noise=floor.astype(np.float32),
-        known=np.full(level.shape, NOTHING, dtype=np.float32),
-        seen=np.ones(len(level), dtype=np.bool_),
-        pad=pad,
-    )
-    lags = np.arange(-SLACK_FRAMES, whole.frames - part.frames + 2 * SLACK_FRAMES)
-    return float(likeness_along(view, part, lags + pad).max())
-
-
 def _widened(likeness: Floats) -> Floats:
     """(wholes, lags) the best within WANDER_FRAMES - 1 of each lag."""
-    reach = WANDER_FRAMES - 1
-    padded = np.pad(likeness, ((0, 0), (reach, reach)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
-    return np.asarray(windows.max(axis=2), dtype=np.float32)
+    wide = likeness.copy()
+    for reach in range(1, WANDER_FRAMES):
+        np.maximum(wide[:, reach:], likeness[:, :-reach], out=wide[:, reach:])
+        np.maximum(wide[:, :-reach], likeness[:, reach:], out=wide[:, :-reach])
+    return wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +259,12 @@ def _place(wide: Floats, part: Template) -> _Place | None:
     """The one lag at which the wholes resemble the part far more than elsewhere."""
     mean = wide.mean(axis=0)
     top = int(mean.argmax())
+    if mean[top] < PLACE_LIKENESS:
+        return None
     away: NDArray[np.bool_] = np.abs(np.arange(len(mean)) - top) > max(
         APART_FRAMES, part.frames // 2
     )
-    if away.sum() < APART_FRAMES or mean[top] < PLACE_LIKENESS:
+    if away.sum() < APART_FRAMES:
         return None
     elsewhere = mean[away]
     gap = float(mean[top] - elsewhere.max())

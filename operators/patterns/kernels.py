@@ -1,26 +1,23 @@
 """The two comparisons that discovery spends its time on, compiled: on a few cells, and on all.
 
-Each walks the cells once for the gain and once for the evidence, and holds no lock while it does,
-so that a long look back delays no window. The first use compiles (seconds, kept on disk where that
-is possible). What the numbers mean stands in ``match``.
+Each walks the cells once for the gain and once for the evidence. The first use compiles them
+(seconds; see ``compiled``). What the numbers mean stands in ``match``.
 
-Invariants: no reordering of sums (no ``fastmath``), so that results are the same bit for bit
-however many candidates are compared; nothing is allocated that grows with the stream.
+Invariants: results are the same bit for bit however many candidates are compared; nothing is
+allocated that grows with the stream.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.patterns.canvas import LOUDEST_DB, NOTHING
+from operators.patterns.compiled import kernel
 from operators.patterns.template import EMPTY
 from operators.records import Floats
 
 Reals: TypeAlias = NDArray[np.floating[Any]]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 AGREE_DB, DISAGREE_DB = 2.0, 9.0
 BIN_DB, BINS, LOWEST_DB = 2.0, 128, -128.0
@@ -28,44 +25,6 @@ REFINED_DB = 3.0
 SLACK_DB, HEARD_DB = 6.0, 3.0
 COARSE_AUDIBLE = 0.15
 TAIL_FRAMES = 6
-
-
-class Kernel:
-    """A function that is compiled at its first call, with all the others of this module.
-
-    Loading the compiler takes half a second, and most commands compare nothing.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.py_func = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        """What the compiled function gives."""
-        if isinstance(globals()[self.py_func.__name__], Kernel):
-            _compile()
-        return globals()[self.py_func.__name__](*arguments)
-
-
-def kernel(function: F) -> F:
-    """Stands for the function until it is compiled."""
-    return cast("F", Kernel(function))
-
-
-def _compile() -> None:
-    """Put what is compiled in every kernel's place at once: there they look for one another.
-
-    Kept on disk unless there is no place to keep it.
-    """
-    import numba  # noqa: PLC0415
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(cache=True, nogil=True)(function)
-        except RuntimeError:
-            return numba.njit(nogil=True)(function)
-
-    waiting = {name: each for name, each in globals().items() if isinstance(each, Kernel)}
-    globals().update({name: compiled(each.py_func) for name, each in waiting.items()})
 
 
 @kernel
@@ -179,27 +138,6 @@ def best_place(
             if best < far:
                 return best, at, number
     return best, at, number
-
-
-@kernel
-def coarse_along(
-    level: Floats,
-    floor: Floats,
-    known: Floats,
-    seen: NDArray[np.bool_],
-    cell_row: NDArray[np.intp],
-    cell_band: NDArray[np.intp],
-    cell_level: Floats,
-    cell_weight: Floats,
-    rows: NDArray[np.intp],
-) -> Floats:
-    """Similarity with row 0 at each of the rows."""
-    found = np.empty(len(rows), dtype=np.float32)
-    for n in range(len(rows)):
-        found[n] = coarse_score(
-            level, floor, known, seen, cell_row, cell_band, cell_level, cell_weight, rows[n], 1.0
-        )
-    return found
 
 
 @kernel

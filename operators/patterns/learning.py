@@ -12,6 +12,7 @@ from operators.patterns.backfill import search
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.inside import Inside
+from operators.patterns.looked import Looked
 from operators.patterns.match import Fit
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES
@@ -80,7 +81,7 @@ class Learning:
 
     def look_inside(self, fresh: list[Template]) -> list[Report]:
         """Report parts of longer sounds that the templates in ``fresh`` give away."""
-        inside = Inside(self.memory.archive, self.memory.config)
+        inside = Inside(self.memory.archive, self.memory.config, Looked())
         found: list[Report] = []
         for template in fresh:
             if template.refits <= LOOK_BACK_REFITS:

@@ -98,11 +98,6 @@ def coarse(
     return places
 
 
-def likeness_along(view: View, template: Template, rows: NDArray[np.intp]) -> Floats:
-    """Coarse similarity of one template, as it is, with its row 0 at each of the padded rows."""
-    return kernels.coarse_along(*_loud_cells(view, template.shape), rows)
-
-
 def _loud_cells(
     view: View, shape: Shape
 ) -> tuple[

@@ -1,6 +1,7 @@
 """Everything a detector remembers of its stream, and the circumstances of one decision.
 
-Invariant: plain, versioned, bounded; a snapshot holds exactly what the detector computes with.
+Invariant: plain, versioned, bounded; a snapshot holds exactly what the detector computes with
+(``looked`` only spares it work).
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from operators.patterns.bank import Bank
 from operators.patterns.config import DetectorConfig
 from operators.patterns.hindsight.keep import Kept
 from operators.patterns.hindsight.told import Told
+from operators.patterns.looked import Looked
 from operators.patterns.reservoir import Reservoir
 from operators.patterns.rivals import Rivals
 from operators.patterns.template import Template
@@ -27,6 +29,7 @@ class Memory:
     archive: Archive = field(init=False)
     told: Told = field(default_factory=Told)
     kept: Kept = field(default_factory=Kept)
+    looked: Looked = field(default_factory=Looked)
 
     def __post_init__(self) -> None:
         bounds = self.config.bounds

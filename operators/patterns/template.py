@@ -109,6 +109,13 @@ class Shape:
         )
 
 
+def _normalised(level: Floats, floor: Floats) -> tuple[Floats, Floats]:
+    """Both relative to the loudest cell, rounded."""
+    peak = float(level.max()) if level.size else 0.0
+    level = np.where(level > EMPTY + 5, level - peak, EMPTY).astype(np.float32)
+    return half(level), half((floor - peak).astype(np.float32))
+
+
 @dataclass(slots=True)
 class Template:
     """One recurring sound.
@@ -148,15 +155,17 @@ class Template:
     shape: Shape = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reshape(self.level, self.floor, self.lead)
+        self.level, self.floor = _normalised(self.level, self.floor)
+        self.shape = Shape.of(self.level, self.floor)
 
     def reshape(self, level: Floats, floor: Floats, lead: int) -> None:
-        """Take new levels: normalise to the loudest cell, round, derive."""
-        peak = float(level.max()) if level.size else 0.0
-        self.level = half(np.where(level > EMPTY + 5, level - peak, EMPTY).astype(np.float32))
-        self.floor = half((floor - peak).astype(np.float32))
+        """Take new levels: normalise to the loudest cell, round, derive what changed."""
         self.lead = lead
-        self.shape = Shape.of(self.level, self.floor)
+        level, floor = _normalised(level, floor)
+        if np.array_equal(level, self.level) and np.array_equal(floor, self.floor):
+            return
+        self.level, self.floor = level, floor
+        self.shape = Shape.of(level, floor)
 
     def heard_at(self, row: int) -> None:
         """Note where row 0 lay (absolute frame); the latest RECENT are kept."""

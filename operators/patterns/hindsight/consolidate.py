@@ -116,7 +116,7 @@ class Hindsight:
     def _inside(self, seen: list[Seen]) -> list[Seen]:
         """Parts of longer sounds, which account for the parts' cells (see ``inside``)."""
         templates = self.memory.bank.templates
-        inside = Inside(self.memory.archive, self.memory.config)
+        inside = Inside(self.memory.archive, self.memory.config, self.memory.looked)
         at = {number: [one.first for one in own] for number, own in renew.by_number(seen).items()}
         found: list[Seen] = []
         for whole in templates:
@@ -126,6 +126,7 @@ class Hindsight:
                     continue
                 known.append(part.first)
                 found.append(part_seen(part))
+        self.memory.looked.sweep()
         return found
 
     def _tell(self, seen: list[Seen]) -> list[Found]:

@@ -1,0 +1,66 @@
+"""What came of looking for one sound inside another, so that it is not looked for twice.
+
+A look back goes through all pairs of sounds that one may lie in the other, and finds most of them,
+and all they are judged by, as they were the last time.
+
+Invariants: recalled only where looking again would find the same, so that it may be forgotten at
+any time, and is no part of a snapshot; bounded by what two sweeps in a row asked for.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from operators.patterns.match import Fit
+from operators.patterns.template import Shape, Template
+
+Fits: TypeAlias = tuple[tuple[int, Fit], ...]
+"""Number of an occurrence of the whole, and what the part is found by in it."""
+Held: TypeAlias = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+"""Row 0 of each occurrence, and start and length of the spans that remember it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """A pair of sounds, and all that decides what is found of one in the other."""
+
+    part: int
+    whole: int
+    shapes: tuple[Shape, Shape]
+    about: tuple[int, int, float, Held]
+
+    @classmethod
+    def of(cls, part: Template, whole: Template, held: Held) -> "Sight":
+        """As they are now; ``held`` = where the whole is looked through."""
+        about = (part.lead, whole.lead, part.tail, held)
+        return cls(part.number, whole.number, (part.shape, whole.shape), about)
+
+    def same(self, other: "Sight") -> bool:
+        """Whether looking at this finds what was found at the other."""
+        shapes = all(a is b for a, b in zip(self.shapes, other.shapes, strict=True))
+        return shapes and self.about == other.about
+
+
+@dataclass(slots=True)
+class Looked:
+    """The latest look at every pair."""
+
+    _pairs: dict[tuple[int, int], tuple[Sight, Fits]] = field(default_factory=dict)
+    _asked: dict[tuple[int, int], tuple[Sight, Fits]] = field(default_factory=dict)
+
+    def recall(self, sight: Sight) -> Fits | None:
+        """What was found, or None if it has to be looked at."""
+        key = (sight.part, sight.whole)
+        before = self._pairs.get(key)
+        if before is None or not sight.same(before[0]):
+            return None
+        self._asked[key] = before
+        return before[1]
+
+    def note(self, sight: Sight, fits: Fits) -> None:
+        """Remember what was found."""
+        key = (sight.part, sight.whole)
+        self._pairs[key] = self._asked[key] = (sight, fits)
+
+    def sweep(self) -> None:
+        """Forget what was not asked for since the last sweep."""
+        self._pairs, self._asked = self._asked, {}
