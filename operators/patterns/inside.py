@@ -1,60 +1,52 @@
 """Looks for a known sound inside of a longer known one, which would account for its cells.
 
 A single faint part of a louder whole proves little. All remembered occurrences of the whole
-together prove more: a part that keeps its place stands out there against every other place in the
-whole, and one that lies anywhere stands out against the same place in the other occurrences.
+together prove more: they tell what it sounds like without the part, so that where the part is, both
+together explain what was heard better than the whole alone (see ``masked``); and a part that has
+its place in the whole stands out there against every other place (see ``placed``).
 
-Invariants: only what is also heard on its own is looked for; what keeps its place to the frame
-in every occurrence is a piece of the whole (or merely resembles one), not a part; nothing is found
-twice; nothing is learnt from what is found, because the whole sounds along with it.
+Invariants: only what is also heard on its own is looked for; what lies at one place in every
+occurrence, always as loud, is a piece of the whole and explains nothing more; one place has one
+part; nothing is found twice; nothing is learnt from what is found, because the whole sounds along.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from operators.patterns.accept import acceptance
 from operators.patterns.along import Laid
 from operators.patterns.archive import Archive
 from operators.patterns.backfill import heard_before
-from operators.patterns.canvas import NOTHING, Canvas, View
+from operators.patterns.canvas import Canvas, View
 from operators.patterns.config import DetectorConfig
-from operators.patterns.kin import independent
-from operators.patterns.looked import Fits, Held, Looked, Sight
+from operators.patterns.looked import Held, Looked, Sight, Spot
+from operators.patterns.masked import Backdrop, backdrops, gains_of
 from operators.patterns.match import Fit, Placement, exact
+from operators.patterns.pieces import INDEPENDENT, independent
+from operators.patterns.placed import placed
 from operators.patterns.template import PRINT_FRAMES, Template
-from operators.records import Floats
 
 LONGER = 2.0
-EXPLAINED = 0.15
-"""Least share of what sounds there that the part accounts for: less is a mere resemblance."""
 EDGE_FRAMES = 8
-GLANCE = 0.45
-"""Likeness with the template of the whole from which its occurrences are looked through."""
-INDEPENDENT = 2
 WHOLES, LATEST = 3, 16
 """How many occurrences of the whole it takes, and how many are looked at."""
 SLACK_FRAMES = 2
-WANDER_FRAMES = 4
-APART_FRAMES = 8
-AFTER_ONSET_FRAMES = 5
-FIRST_ROW = PRINT_FRAMES + EDGE_FRAMES - SLACK_FRAMES
-"""Row of an occurrence's view at which the first of the places lies."""
+APART_FRAMES, AFTER_ONSET_FRAMES = 8, 5
+FIRST_ROW = EDGE_FRAMES - SLACK_FRAMES
+"""Row of an occurrence at which the first of the places lies."""
+SHARE, WORTH, SCORE = 0.3, 12.0, 0.3
+"""Least worth of a part of what is possible, and in all; least acceptance but for its share."""
+SUPPORT, SUPPORT_SHARE = 3, 0.3
+"""In how many of the occurrences it has to be, and in which share of them."""
+COVERED = 0.5
+"""Share of a part from which a place is another sound's."""
 
-PLACE_LIKENESS, PLACE_GAP, PLACE_Z = 0.6, 0.1, 5.0
-"""At its place: mean likeness, by how much it exceeds the next best place, and in deviations."""
-CLEAR_GAP, CLEAR_Z = 0.15, 4.0
-"""Or, far above the next best place, in deviations."""
-PLACE_RAW, PLACE_TYPICAL_RAW, PLACE_SHARE = 0.6, 0.7, 0.7
-PLAIN_Z, PLAIN_RAW = 8.0, 0.6
-"""At a place that stands out this far the fits themselves may be poorer."""
-OWN_FRAMES, OWN_GAIN_DB = 0.75, 5.0
-"""The middle half of a sound of its own wanders by this or more; its level by no more than this."""
-
-LOOSE_LIKENESS, LOOSE_GAP, LOOSE_RAW = 0.75, 0.25, 0.82
-LOOSE_OCCLUSION, LOOSE_AUDIBLE, LOOSE_SCORE = 0.25, 0.5, 0.5
+_Stretch: TypeAlias = tuple[int, int, int]
+"""Place, length in frames and number of the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,155 +70,182 @@ class _Whole:
     rows: list[int] = field(init=False)
     held: Held = field(init=False)
     _canvases: list[Canvas] = field(default_factory=list)
-    _views: dict[int, View] = field(default_factory=dict)
+    _backdrops: tuple[Backdrop, Backdrop] | None = None
     _laid: Laid | None = None
-    _alone: Laid | None = None
 
     def __post_init__(self) -> None:
-        origin_ns, archive = self.template.origin_ns, self.archive
-        held = {
-            row: tuple(
-                (s.start, len(s.codes)) for s in archive.between(*self._reach(row), origin_ns)
-            )
-            for row in self.template.recent[-LATEST:]
-        }
-        self.rows = [row for row, spans in held.items() if spans]
-        self.held = tuple((row, spans) for row, spans in held.items() if spans)
+        held: dict[int, tuple[tuple[int, int], ...]] = {}
+        for row in self.template.recent[-LATEST:]:
+            spans = self.archive.between(*self._reach(row), self.template.origin_ns)
+            if spans and all(row - other >= APART_FRAMES for other in held):
+                held[row] = tuple((span.start, len(span.codes)) for span in spans)
+        self.rows, self.held = list(held), tuple(held.items())
 
     def _reach(self, row: int) -> tuple[int, int]:
         return row - EDGE_FRAMES, row + self.template.frames + EDGE_FRAMES
 
     @property
-    def heard(self) -> Laid:
-        """The occurrences with their surroundings."""
-        if self._laid is None:
+    def canvases(self) -> list[Canvas]:
+        """What was heard around each occurrence."""
+        if not self._canvases:
             origin_ns = self.template.origin_ns
-            excerpts = [self.archive.excerpt(*self._reach(row), origin_ns) for row in self.rows]
-            self._canvases = [each for each in excerpts if each is not None]
-            self._laid = Laid.of(self._canvases, PRINT_FRAMES)
-        return self._laid
+            heard = [self.archive.excerpt(*self._reach(row), origin_ns) for row in self.rows]
+            self._canvases = [canvas for canvas in heard if canvas is not None]
+        return self._canvases
 
-    def view(self, number: int) -> View:
-        """One of the occurrences; they have been ``heard``."""
-        if number not in self._views:
-            self._views[number] = View.of(self._canvases[number], PRINT_FRAMES)
-        return self._views[number]
+    def places(self, part: Template) -> int:
+        """How many places a part can have in it."""
+        return self.template.frames - part.frames + 3 * SLACK_FRAMES
 
     @property
-    def alone(self) -> Laid:
-        """The template itself, before its own background."""
-        if self._alone is None:
-            whole, shape = self.template, self.template.level.shape
-            floor = np.broadcast_to(whole.floor, shape)
-            canvas = Canvas(
-                start=0,
-                level=np.maximum(whole.level, floor),
-                floor=floor,
-                noise=floor,
-                known=np.full(shape, NOTHING, dtype=np.float32),
-                onsets=[],
-                due=0,
-                open=False,
-                origin_ns=whole.origin_ns,
-            )
-            self._alone = Laid.of([canvas], PRINT_FRAMES + EDGE_FRAMES)
-        return self._alone
+    def laid(self) -> Laid:
+        """The occurrences side by side."""
+        if self._laid is None:
+            self._laid = Laid.of(self.canvases, 0)
+        return self._laid
+
+    @property
+    def backdrops(self) -> tuple[Backdrop, Backdrop]:
+        """What the whole is like without a part."""
+        if self._backdrops is None:
+            self._backdrops = backdrops(self.canvases, self.template, EDGE_FRAMES)
+        return self._backdrops
 
 
 @dataclass(slots=True)
 class Inside:
     """Looks through the remembered occurrences of longer sounds."""
 
+    templates: Sequence[Template]
     archive: Archive
     config: DetectorConfig
     looked: Looked
 
-    def parts(self, templates: Sequence[Template], fresh: Template) -> list[Part]:
-        """New occurrences of ``fresh`` in longer sounds, and of shorter sounds in ``fresh``.
+    def parts(self, fresh: Template) -> list[Part]:
+        """New occurrences of one that is new or has become better, in longer sounds and of shorter.
 
-        Args:
-            templates: all known ones.
-            fresh: the one that is new or has become better.
+        Which is to say: of ``fresh`` in those that may contain it, and of parts in ``fresh``.
         """
         found: list[Part] = []
-        for whole in templates:
+        for whole in self.templates:
             if _may_contain(whole, fresh):
-                found += self.parts_of([fresh], whole)
-        return found + self.parts_of(templates, fresh)
+                found += self._among([fresh], whole)
+        return found + self.parts_of(fresh)
 
-    def parts_of(self, templates: Sequence[Template], whole: Template) -> list[Part]:
+    def parts_of(self, whole: Template) -> list[Part]:
         """New occurrences, in one longer sound, of those shorter ones that may be parts of it."""
-        inner = [part for part in templates if _may_contain(whole, part)]
-        return [*self._among(inner, _Whole(whole, self.archive))] if inner else []
+        return self._among([part for part in self.templates if _may_contain(whole, part)], whole)
 
-    def _among(self, inner: list[Template], whole: _Whole) -> Iterable[Part]:
-        for part in inner:
-            sight = Sight.of(part, whole.template, whole.held)
-            fits = self.looked.recall(sight)
-            if fits is None:
-                fits = tuple(self._search(part, whole))
-                self.looked.note(sight, fits)
-            yield from _new(part, whole.rows, fits)
+    def own(self, part: Template, whole: Template) -> bool:
+        """Whether a part that keeps its place in a whole explains what the whole does not."""
+        if len(whole.recent) < WHOLES or whole.frames <= part.frames:
+            return False
+        heard = _Whole(whole, self.archive)
+        return _supported(self._spots(part, heard), heard)
 
-    def _search(self, part: Template, whole: _Whole) -> list[tuple[int, Fit]]:
-        if len(whole.rows) < WHOLES or part.origin_ns != whole.template.origin_ns:
+    def _among(self, parts: Sequence[Template], whole: Template) -> list[Part]:
+        if not parts:
             return []
-        lags = whole.template.frames - part.frames + 3 * SLACK_FRAMES
-        if whole.alone.likeness(part, FIRST_ROW, lags).max() < GLANCE:
+        heard = _Whole(whole, self.archive)
+        spots = {part.number: self._spots(part, heard) for part in parts}
+        if not any(spots.values()):
             return []
-        # Nothing may hang on the last bit of a sum of floats.
-        likeness = np.round(whole.heard.likeness(part, FIRST_ROW, lags), 4)
-        wide = _widened(likeness)
-        place = _place(wide, part)
-        if place is not None:
-            fits = self._at_place(part, whole, likeness, place.lag)
-            after = place.lag - SLACK_FRAMES + part.lead - whole.template.lead
-            if after >= AFTER_ONSET_FRAMES and _own(fits, len(whole.rows), place):
-                return fits
-        return self._anywhere(part, whole, likeness, wide)
-
-    def _at_place(
-        self, part: Template, whole: _Whole, likeness: Floats, place: int
-    ) -> list[tuple[int, Fit]]:
-        """Occurrence and evidence wherever the part is found near its place."""
-        low = max(0, place - WANDER_FRAMES)
-        near = low + likeness[:, low : place + WANDER_FRAMES + 1].argmax(axis=1)
-        fits = [(n, self._fit(part, whole.view(n), int(lag))) for n, lag in enumerate(near)]
-        return [(n, fit) for n, fit in fits if fit.raw >= PLACE_RAW and fit.explained >= EXPLAINED]
-
-    def _anywhere(
-        self, part: Template, whole: _Whole, likeness: Floats, wide: Floats
-    ) -> list[tuple[int, Fit]]:
-        """Occurrences that stand out against the same place in the other ones."""
-        found = []
-        beyond = likeness - np.median(wide, axis=0)
-        best = beyond.argmax(axis=1)
-        every = np.arange(len(best))
-        stands_out = beyond[every, best] >= LOOSE_GAP
-        for n in np.flatnonzero(stands_out & (likeness[every, best] >= LOOSE_LIKENESS)):
-            fit = self._fit(part, whole.view(int(n)), int(best[n]))
-            score = acceptance(fit, part, self.config.acceptance, explained=1.0)
-            if (
-                fit.raw >= LOOSE_RAW
-                and fit.explained >= EXPLAINED
-                and fit.occlusion <= LOOSE_OCCLUSION
-                and fit.audible >= LOOSE_AUDIBLE
-                and score >= LOOSE_SCORE
-            ):
-                found.append((int(n), fit))
+        taken = self._taken(heard)
+        found: list[Part] = []
+        # Those that explain most come first, and each place has one part.
+        for part in sorted(parts, key=lambda p: (-sum(s.share for s in spots[p.number]), p.number)):
+            free = [s for s in spots[part.number] if not _covered(s, part, taken[s.number])]
+            if _supported(free, heard):
+                for spot in free:
+                    taken[spot.number].append((spot.place, part.frames, part.number))
+                found += self._new(part, heard, free)
         return found
 
-    def _fit(self, part: Template, view: View, lag: int) -> Fit:
-        return exact(view, part, Placement(0, FIRST_ROW + lag, 1.0, True, 1.0), self.config)
+    def _taken(self, whole: _Whole) -> list[list[_Stretch]]:
+        """What other sounds are known to lie in each occurrence."""
+        taken: list[list[_Stretch]] = [[] for _ in whole.rows]
+        for other in self.templates:
+            if other is whole.template:
+                continue
+            for number, row in enumerate(whole.rows):
+                first = bisect_right(other.recent, row - other.frames)
+                last = bisect_left(other.recent, row + whole.template.frames)
+                taken[number] += [
+                    (at - row + SLACK_FRAMES, other.frames, other.number)
+                    for at in other.recent[first:last]
+                ]
+        return taken
 
+    def _spots(self, part: Template, whole: _Whole) -> tuple[Spot, ...]:
+        """Where the part may be: the likeliest place in each occurrence."""
+        sight = Sight.of(part, whole.template, whole.held)
+        spots = self.looked.recall(sight)
+        if spots is None:
+            spots = tuple(self._search(part, whole))
+            self.looked.note(sight, spots)
+        return spots
 
-def _new(part: Template, rows: list[int], fits: Fits) -> Iterable[Part]:
-    """Those that were not heard before; noted, so that none is found twice."""
-    for n, fit in fits:
-        first = rows[n] + fit.place.row - PRINT_FRAMES - EDGE_FRAMES
-        if not heard_before(part, first):
+    def _search(self, part: Template, whole: _Whole) -> list[Spot]:
+        if len(whole.rows) < WHOLES or part.origin_ns != whole.template.origin_ns:
+            return []
+        spots = [*self._masked(part, whole)]
+        return spots if _supported(spots, whole) else self._placed(part, whole) or spots
+
+    def _masked(self, part: Template, whole: _Whole) -> Iterable[Spot]:
+        """Where both together explain far better what was heard than the whole alone."""
+        gains = gains_of(part)
+        if not gains:
+            return
+        places = whole.places(part)
+        others, around = (each.weigh(part, gains, FIRST_ROW, places) for each in whole.backdrops)
+        # Nothing may hang on the last bit of a sum of floats.
+        share = np.round(np.minimum(others.share, around.share), 4)
+        worth = np.round(np.minimum(others.worth, around.worth), 2)
+        worth[(share < SHARE) | (worth < WORTH)] = 0
+        for number, place in enumerate(worth.argmax(axis=1)):
+            if worth[number, place] > 0:
+                fit = self._fit(part, whole, number, int(place))
+                score = acceptance(fit, part, self.config.acceptance, explained=1.0)
+                if score >= SCORE:
+                    yield Spot(number, int(place), float(share[number, place]))
+
+    def _placed(self, part: Template, whole: _Whole) -> list[Spot]:
+        """Where all occurrences resemble it as nowhere else."""
+        likeness = np.round(whole.laid.likeness(part, FIRST_ROW, whole.places(part)), 4)
+        found = placed(likeness, part.frames, lambda n, at: self._fit(part, whole, n, at))
+        after = SLACK_FRAMES + whole.template.lead - part.lead + AFTER_ONSET_FRAMES
+        if found and np.median([at for _, at, _ in found]) < after:
+            return []
+        return [Spot(number, at, float(likeness[number, at])) for number, at, _ in found]
+
+    def _fit(self, part: Template, whole: _Whole, number: int, place: int) -> Fit:
+        view = View.of(whole.canvases[number], PRINT_FRAMES)
+        at = Placement(0, PRINT_FRAMES + FIRST_ROW + place, 1.0, True, 1.0)
+        return exact(view, part, at, self.config)
+
+    def _new(self, part: Template, whole: _Whole, spots: Sequence[Spot]) -> Iterable[Part]:
+        """Those that were not heard before; noted, so that none is found twice."""
+        for spot in spots:
+            first = whole.rows[spot.number] + spot.place - SLACK_FRAMES
+            if heard_before(part, first):
+                continue
             part.heard_at(first)
-            yield Part(part, fit, first)
+            yield Part(part, self._fit(part, whole, spot.number, spot.place), first)
+
+
+def _supported(spots: Sequence[Spot], whole: _Whole) -> bool:
+    """Whether a part lies in enough of the occurrences."""
+    return len(spots) >= max(SUPPORT, SUPPORT_SHARE * len(whole.rows))
+
+
+def _covered(spot: Spot, part: Template, taken: Sequence[_Stretch]) -> bool:
+    """Whether another sound takes most of a place."""
+    return any(
+        min(spot.place + part.frames, first + frames) - max(spot.place, first)
+        > COVERED * part.frames
+        for first, frames, number in taken
+        if number != part.number
+    )
 
 
 def _may_contain(whole: Template, part: Template) -> bool:
@@ -236,50 +255,3 @@ def _may_contain(whole: Template, part: Template) -> bool:
         and len(whole.recent) >= WHOLES
         and independent(part, whole) >= INDEPENDENT
     )
-
-
-def _widened(likeness: Floats) -> Floats:
-    """(wholes, lags) the best within WANDER_FRAMES - 1 of each lag."""
-    wide = likeness.copy()
-    for reach in range(1, WANDER_FRAMES):
-        np.maximum(wide[:, reach:], likeness[:, :-reach], out=wide[:, reach:])
-        np.maximum(wide[:, :-reach], likeness[:, reach:], out=wide[:, :-reach])
-    return wide
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Index of a lag, and how many deviations it stands out from all others."""
-
-    lag: int
-    deviations: float
-
-
-def _place(wide: Floats, part: Template) -> _Place | None:
-    """The one lag at which the wholes resemble the part far more than elsewhere."""
-    mean = wide.mean(axis=0)
-    top = int(mean.argmax())
-    if mean[top] < PLACE_LIKENESS:
-        return None
-    away: NDArray[np.bool_] = np.abs(np.arange(len(mean)) - top) > max(
-        APART_FRAMES, part.frames // 2
-    )
-    if away.sum() < APART_FRAMES:
-        return None
-    elsewhere = mean[away]
-    gap = float(mean[top] - elsewhere.max())
-    deviations = float(mean[top] - elsewhere.mean()) / max(float(elsewhere.std()), 0.02)
-    stands_out = gap >= PLACE_GAP and deviations >= PLACE_Z
-    stands_out = stands_out or (gap >= CLEAR_GAP and deviations >= CLEAR_Z)
-    return _Place(top, deviations) if stands_out else None
-
-
-def _own(fits: list[tuple[int, Fit]], wholes: int, place: _Place) -> bool:
-    """Whether what lies at one place is a sound of its own: often, alike, and not rigid."""
-    if len(fits) < max(WHOLES, PLACE_SHARE * wholes):
-        return False
-    raw = np.median([fit.raw for _, fit in fits])
-    gain = np.std([fit.gain for _, fit in fits])
-    early, late = np.percentile([fit.place.row for _, fit in fits], (25, 75))
-    typical = PLAIN_RAW if place.deviations >= PLAIN_Z else PLACE_TYPICAL_RAW
-    return bool(raw >= typical and gain <= OWN_GAIN_DB and late - early >= OWN_FRAMES)

@@ -3,80 +3,23 @@
 Invariant: the survivor keeps its id; the other one's becomes an alias and is never used again.
 """
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from operators.patterns import announce
+from operators.patterns.inside import Inside
+from operators.patterns.looked import Looked
 from operators.patterns.memory import Memory, Moment
+from operators.patterns.pieces import beside, fragment
 from operators.patterns.rivals import MERGE_LAG, RIGID_FRAMES, Resemblance, resemblance
 from operators.patterns.template import Template
 from operators.patterns.update import remember
 from operators.records import Pattern
 
-PART_SHARE = 0.8
-INSIDE_SHARE = 0.75
-BESIDE_FRAMES = 15
-RIGID_BESIDE = 1.0
-RIGID_SHARE = 0.5
 SIMILAR_PRINT = 0.6
 MEETINGS = 3
 MUTUAL, EITHER = 0.55, 0.7
-INDEPENDENT = 2
-FOUND_INSIDE = 0.65
-SLACK_FRAMES = 4
-
-
-def _between(rows: list[int], first: int, last: int) -> list[int]:
-    """Those of ascending rows within [first, last]."""
-    return rows[bisect_left(rows, first) : bisect_right(rows, last)]
-
-
-def lags_inside(part: Template, whole: Template) -> list[int]:
-    """Rows of ``whole`` at which ``part`` began, for each of its remembered occurrences inside."""
-    longest = whole.frames - part.frames // 2
-    return [
-        row - start
-        for row in part.recent
-        for start in _between(whole.recent, row - longest, row + SLACK_FRAMES)
-    ]
-
-
-def adjoining(row: int, frames: int, whole: Template) -> list[int]:
-    """Lags at which a stretch lies in or close beside remembered occurrences of ``whole``."""
-    first, last = row - whole.frames - BESIDE_FRAMES, row + frames + BESIDE_FRAMES
-    return [row - start for start in _between(whole.recent, first, last)]
-
-
-def beside(part: Template, whole: Template) -> bool:
-    """Whether ``part`` is heard at one rigid lag from ``whole`` and hardly ever without it."""
-    if part.frames > PART_SHARE * whole.frames:
-        return False
-    lags = [lag for row in part.recent for lag in adjoining(row, part.frames, whole)[:1]]
-    if len(lags) < 3 or len(part.recent) - len(lags) >= INDEPENDENT:
-        return False
-    return float(np.std(lags)) <= RIGID_BESIDE and len(lags) >= RIGID_SHARE * len(whole.recent)
-
-
-def independent(part: Template, whole: Template) -> int:
-    """Remembered occurrences of ``part`` outside of every one of ``whole``."""
-    return sum(
-        not _between(whole.recent, row - whole.frames, row + SLACK_FRAMES) for row in part.recent
-    )
-
-
-def fragment(part: Template, whole: Template) -> bool:
-    """Whether ``part`` is nothing but a piece of ``whole``."""
-    if part.frames > PART_SHARE * whole.frames or len(whole.recent) < 3:
-        return False
-    inside = lags_inside(part, whole)
-    if len(inside) < 2 or independent(part, whole) >= INDEPENDENT:
-        return False
-    if len(inside) < INSIDE_SHARE * len(part.recent):
-        return False
-    fits = [resemblance(whole, part, lag).b_in_a for lag in sorted(set(inside))[:8]]
-    return float(np.mean(fits)) >= FOUND_INSIDE
 
 
 def _prints_alike(a: Template, b: Template) -> float:
@@ -112,11 +55,7 @@ class Kin:
                 if other is template or template.status in ("merged", "retired"):
                     continue
                 part = next(
-                    (
-                        p
-                        for p, w in ((other, template), (template, other))
-                        if fragment(p, w) or beside(p, w)
-                    ),
+                    (p for p, w in ((other, template), (template, other)) if self._piece(p, w)),
                     None,
                 )
                 if part is not None:
@@ -131,7 +70,7 @@ class Kin:
 
     def _settle_pair(self, a: Template, b: Template) -> list[Pattern]:
         for whole, part in ((a, b), (b, a)):
-            if fragment(part, whole) or beside(part, whole):
+            if self._piece(part, whole):
                 return self.retire(part)
         n, lag, spread = self.memory.rivals.lag(a.number, b.number)
         if n < MEETINGS or spread > RIGID_FRAMES or abs(lag) > MERGE_LAG:
@@ -142,6 +81,16 @@ class Kin:
         if n >= 0.4 * min(claims) and both[0] >= MUTUAL and both[1] >= EITHER:
             return self._merge(a, b, alike)
         return []
+
+    def _piece(self, part: Template, whole: Template) -> bool:
+        """Whether one is nothing but a piece of the other, or of what follows it."""
+        return beside(part, whole) or (fragment(part, whole) and not self.own(part, whole))
+
+    def own(self, part: Template, whole: Template) -> bool:
+        """Whether one explains what the other does not, so that it is a sound of its own."""
+        memory = self.memory
+        inside = Inside(memory.bank.templates, memory.archive, memory.config, Looked())
+        return inside.own(part, whole)
 
     def _merge(self, a: Template, b: Template, alike: Resemblance) -> list[Pattern]:
         """The one heard more often (the older, if equal) takes in the other."""

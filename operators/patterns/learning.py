@@ -81,11 +81,12 @@ class Learning:
 
     def look_inside(self, fresh: list[Template]) -> list[Report]:
         """Report parts of longer sounds that the templates in ``fresh`` give away."""
-        inside = Inside(self.memory.archive, self.memory.config, Looked())
+        memory = self.memory
+        inside = Inside(memory.bank.templates, memory.archive, memory.config, Looked())
         found: list[Report] = []
         for template in fresh:
             if template.refits <= LOOK_BACK_REFITS:
-                parts = inside.parts(self.memory.bank.templates, template)
+                parts = inside.parts(template)
                 found += [
                     self._count_past(part.template, part.first, part.fit, part.fit.raw)
                     for part in parts

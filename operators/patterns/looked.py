@@ -10,13 +10,19 @@ any time, and is no part of a snapshot; bounded by what two sweeps in a row aske
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from operators.patterns.match import Fit
 from operators.patterns.template import Shape, Template
 
-Fits: TypeAlias = tuple[tuple[int, Fit], ...]
-"""Number of an occurrence of the whole, and what the part is found by in it."""
 Held: TypeAlias = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 """Row 0 of each occurrence, and start and length of the spans that remember it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a part may be: in which occurrence of the whole, at which place, how well."""
+
+    number: int
+    place: int
+    share: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +32,12 @@ class Sight:
     part: int
     whole: int
     shapes: tuple[Shape, Shape]
-    about: tuple[int, int, float, Held]
+    about: tuple[tuple[float, ...], float, Held]
 
     @classmethod
     def of(cls, part: Template, whole: Template, held: Held) -> "Sight":
         """As they are now; ``held`` = where the whole is looked through."""
-        about = (part.lead, whole.lead, part.tail, held)
+        about = (tuple(clip.gain for clip in part.exemplars), part.tail, held)
         return cls(part.number, whole.number, (part.shape, whole.shape), about)
 
     def same(self, other: "Sight") -> bool:
@@ -44,10 +50,10 @@ class Sight:
 class Looked:
     """The latest look at every pair."""
 
-    _pairs: dict[tuple[int, int], tuple[Sight, Fits]] = field(default_factory=dict)
-    _asked: dict[tuple[int, int], tuple[Sight, Fits]] = field(default_factory=dict)
+    _pairs: dict[tuple[int, int], tuple[Sight, tuple[Spot, ...]]] = field(default_factory=dict)
+    _asked: dict[tuple[int, int], tuple[Sight, tuple[Spot, ...]]] = field(default_factory=dict)
 
-    def recall(self, sight: Sight) -> Fits | None:
+    def recall(self, sight: Sight) -> tuple[Spot, ...] | None:
         """What was found, or None if it has to be looked at."""
         key = (sight.part, sight.whole)
         before = self._pairs.get(key)
@@ -56,10 +62,10 @@ class Looked:
         self._asked[key] = before
         return before[1]
 
-    def note(self, sight: Sight, fits: Fits) -> None:
+    def note(self, sight: Sight, spots: tuple[Spot, ...]) -> None:
         """Remember what was found."""
         key = (sight.part, sight.whole)
-        self._pairs[key] = self._asked[key] = (sight, fits)
+        self._pairs[key] = self._asked[key] = (sight, spots)
 
     def sweep(self) -> None:
         """Forget what was not asked for since the last sweep."""

@@ -13,9 +13,9 @@ import numpy as np
 from operators.patterns.bank import Bank
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.config import DetectorConfig
-from operators.patterns.kin import independent
 from operators.patterns.match import Placement, coarse
 from operators.patterns.memory import Memory
+from operators.patterns.pieces import independent
 from operators.patterns.propose import cosines, print_rows, propose
 from operators.patterns.residue import explained_cells, pooled_usable, residual_onsets
 from operators.patterns.rivals import Rivals

@@ -74,7 +74,7 @@ class Hindsight:
         memory.bank.changed()
         kin = Kin(memory, self.moment)
         found += kin.compare(changed)
-        for part in renew.rigid_parts(memory.bank.templates, seen):
+        for part in renew.rigid_parts(memory.bank.templates, seen, kin.own):
             found += kin.retire(part)
         final = self._decide()
         renew.note(memory.bank.templates, renew.by_number(final), self.since)
@@ -115,18 +115,18 @@ class Hindsight:
 
     def _inside(self, seen: list[Seen]) -> list[Seen]:
         """Parts of longer sounds, which account for the parts' cells (see ``inside``)."""
-        templates = self.memory.bank.templates
-        inside = Inside(self.memory.archive, self.memory.config, self.memory.looked)
+        memory, templates = self.memory, self.memory.bank.templates
+        inside = Inside(templates, memory.archive, memory.config, memory.looked)
         at = {number: [one.first for one in own] for number, own in renew.by_number(seen).items()}
         found: list[Seen] = []
         for whole in templates:
-            for part in inside.parts_of(templates, whole):
+            for part in inside.parts_of(whole):
                 known = at.setdefault(part.template.number, [])
                 if any(abs(part.first - first) <= MOVED_FRAMES for first in known):
                     continue
                 known.append(part.first)
                 found.append(part_seen(part))
-        self.memory.looked.sweep()
+        memory.looked.sweep()
         return found
 
     def _tell(self, seen: list[Seen]) -> list[Found]:

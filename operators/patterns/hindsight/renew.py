@@ -7,7 +7,7 @@ Invariant: a template that was seen less than three times stays as it is.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -78,8 +78,16 @@ def _exemplar(one: Seen, frames: int, archive: Archive) -> Clip | None:
     )
 
 
-def rigid_parts(templates: Sequence[Template], seen: ByNumber) -> list[Template]:
-    """Templates that are heard at one rigid distance of a longer one, and hardly ever alone."""
+def rigid_parts(
+    templates: Sequence[Template], seen: ByNumber, own: Callable[[Template, Template], bool]
+) -> list[Template]:
+    """Templates that are heard at one rigid distance of a longer one, and hardly ever alone.
+
+    Args:
+        templates: all.
+        seen: of each.
+        own: whether one explains what the longer one does not.
+    """
     gone: list[Template] = []
     for part in sorted(templates, key=lambda t: (t.frames, t.number)):
         for whole in templates:
@@ -87,7 +95,7 @@ def rigid_parts(templates: Sequence[Template], seen: ByNumber) -> list[Template]
                 continue
             if (whole.frames, -whole.number) <= (part.frames, -part.number):
                 continue
-            if _rigid(part, whole, seen):
+            if _rigid(part, whole, seen) and not own(part, whole):
                 gone.append(part)
                 break
     return gone

@@ -1,12 +1,11 @@
 """A known sound inside a longer known one: found by all occurrences of the whole together."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from operators.patterns import Detector
-from operators.patterns.inside import _own, _Place, _place
+from operators.patterns.inside import Inside
+from operators.patterns.looked import Looked
 from operators.records import FRAME_S, Occurrence
 
 APART = 400
@@ -58,36 +57,91 @@ def test_a_whole_without_the_part_gives_away_nothing(world) -> None:
     assert _heard(world, [None] * 8) == set()
 
 
-@pytest.mark.parametrize(
-    ("elsewhere", "top", "stands_out"),
-    [((0.5, 0.54), 0.66, True), ((0.4, 0.52), 0.66, False), ((0.4, 0.52), 0.7, True)],
-    ids=["many-deviations", "few-deviations", "few-deviations-far-above"],
-)
-def test_a_place_stands_out_by_deviations_or_far_above_the_next_best(
-    world, elsewhere: tuple[float, float], top: float, stands_out: bool
-) -> None:
-    part = _template(world)
-    likeness = np.resize(np.repeat(elsewhere, 3), (6, 120)).astype(np.float32)
-    likeness[:, 60] = top
-    place = _place(likeness, part)
-    assert (place is not None and place.lag == 60) is stands_out
+def _rushing(rows: int = 110) -> np.ndarray:
+    """(rows, bands) dB: loud, broad, and steady but for slow waves."""
+    rng = np.random.default_rng(3)
+    waves = rng.normal(0, 3, (1 + rows // 10, 48)).repeat(10, axis=0)[:rows]
+    level = -6 + waves - np.linspace(0, 8, 48)
+    return (level - level.max()).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("raw", "deviations", "own"), [(0.75, 5.0, True), (0.65, 5.0, False), (0.65, 9.0, True)]
-)
-def test_where_a_place_stands_out_clearly_the_fits_may_be_poorer(
-    raw: float, deviations: float, own: bool
-) -> None:
-    fits = [
-        (n, SimpleNamespace(raw=raw, gain=20.0 + n % 3, place=SimpleNamespace(row=40 + n % 4)))
-        for n in range(8)
-    ]
-    assert _own(fits, 8, _Place(60, deviations)) is own
+def _among_noise(world, part, rows, others=()):
+    """A detector that heard the part alone, then broad wholes with it ``rows`` into them."""
+    detector, at, whole = Detector("s"), 500, _rushing()
+    for n in range(4):
+        for sound in (part, *others):
+            detector.hear(world.alone(at, sound, seed=50 + n))
+            at += APART
+    for n, row in enumerate(rows):
+        placed = [(3, whole, 30.0)]
+        if row is not None:
+            placed.append((3 + row, part, 27.0 - n % 2))
+        detector.hear(world.region(at - 3, placed, len(whole) + 12, seed=n, onsets=[3]))
+        at += APART
+    return detector
 
 
-def _template(world):
-    detector = Detector("s")
-    for n in range(2):
-        detector.hear(world.alone(500 + APART * n, world.sound(5, 18)))
-    return detector.templates[0]
+ROWS = [20, None, 62, 41, None, 74, 33, 55]
+
+
+def _places(detector, part_template, first_whole_at):
+    starts = [first_whole_at + APART * n for n in range(len(ROWS))]
+    return {
+        n: row + part_template.lead - start
+        for row in part_template.recent
+        for n, start in enumerate(starts)
+        if 0 <= row - start < 110
+    }
+
+
+def test_a_part_that_a_broad_whole_masks_is_found_by_what_it_adds(world) -> None:
+    part = world.sound(5, 18)
+    detector = _among_noise(world, part, ROWS)
+    found = _places(detector, detector.templates[0], 500 + 4 * APART)
+    expected = {n: row for n, row in enumerate(ROWS) if row is not None}
+    assert len(found) >= len(expected) - 1
+    assert all(abs(found[n] - expected[n]) <= 3 for n in found)
+
+
+def test_what_is_like_the_part_does_not_take_its_place(world) -> None:
+    part = world.sound(5, 18)
+    like = np.concatenate([part[:9] - 3, world.sound(6, 9)])
+    detector = _among_noise(world, part, ROWS, others=[like])
+    right, wrong = detector.templates[:2]
+    assert len(_places(detector, right, 500 + 8 * APART)) >= 4
+    assert not _places(detector, wrong, 500 + 8 * APART)
+
+
+def test_only_what_explains_more_than_the_whole_is_a_sound_of_its_own(world) -> None:
+    part = world.sound(5, 18)
+    detector = _among_noise(world, part, ROWS)
+    short, whole = detector.templates[0], detector.templates[-1]
+    memory = detector._memory
+    inside = Inside(detector.templates, memory.archive, memory.config, Looked())
+    assert whole.frames > 4 * short.frames
+    assert inside.own(short, whole)
+    assert not inside.own(whole, short)
+    without = _among_noise(world, part, [None] * len(ROWS))
+    memory = without._memory
+    inside = Inside(without.templates, memory.archive, memory.config, Looked())
+    assert not inside.own(without.templates[0], without.templates[-1])
+
+
+def test_what_was_looked_for_is_not_weighed_again(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = _among_noise(world, world.sound(5, 18), ROWS)
+    memory, looked = detector._memory, Looked()
+    whole = detector.templates[-1]
+
+    def spots(expected: int) -> list[object]:
+        weighed = []
+        original = Inside._search
+        monkeypatch.setattr(
+            Inside, "_search", lambda self, *pair: weighed.append(pair) or original(self, *pair)
+        )
+        inside = Inside(detector.templates, memory.archive, memory.config, looked)
+        inside.parts_of(whole)
+        monkeypatch.setattr(Inside, "_search", original)
+        assert len(weighed) == expected
+        return sorted(looked._asked)
+
+    assert spots(len(detector.templates) - 1) == spots(0)

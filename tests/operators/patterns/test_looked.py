@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from operators.patterns.canvas import Canvas
+from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.looked import Looked, Sight
 from operators.patterns.template import Template
 from operators.records import BANDS
@@ -16,6 +18,12 @@ def _template(number: int, frames: int = 10) -> Template:
     return Template(number, str(number), level, floor, lead=2, origin_ns=0)
 
 
+def _clip() -> Clip:
+    rows = np.zeros((30, BANDS), dtype=np.float32)
+    canvas = Canvas(0, rows, rows - 40, rows - 37, rows - 200, [], 0, False, 0)
+    return cut_clip(canvas, 10, 5, 15, mask=False, score=1.0, gain=-12.0)
+
+
 def test_what_is_the_same_is_recalled() -> None:
     looked, part, whole = Looked(), _template(1), _template(2, 40)
     assert looked.recall(Sight.of(part, whole, HELD)) is None
@@ -25,15 +33,15 @@ def test_what_is_the_same_is_recalled() -> None:
     assert looked.recall(Sight.of(whole, part, HELD)) is None
 
 
-@pytest.mark.parametrize("what", ["part", "whole", "lead", "tail", "row", "span"])
+@pytest.mark.parametrize("what", ["part", "whole", "gain", "tail", "row", "span"])
 def test_what_has_changed_is_looked_at_again(what: str) -> None:
     looked, part, whole, held = Looked(), _template(1), _template(2, 40), HELD
     looked.note(Sight.of(part, whole, HELD), ())
     if what in ("part", "whole"):
         changed = part if what == "part" else whole
         changed.reshape(changed.level - np.eye(*changed.level.shape) * 5, changed.floor, 2)
-    elif what == "lead":
-        part.reshape(part.level, part.floor, 3)
+    elif what == "gain":
+        part.exemplars.append(_clip())
     elif what == "tail":
         part.tail = 0.5
     elif what == "row":

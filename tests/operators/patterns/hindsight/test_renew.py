@@ -102,6 +102,10 @@ def pair() -> list[Template]:
     ]
 
 
+def _piece(part: Template, whole: Template) -> bool:
+    return False
+
+
 WHOLES = [1000 * n for n in range(6)]
 
 
@@ -122,12 +126,20 @@ WHOLES = [1000 * n for n in range(6)]
 )
 def test_what_is_heard_at_one_distance_of_a_longer_sound_is_a_part(pair, own, rigid) -> None:
     seen = renew.by_number([*at(0, WHOLES, 60), *at(1, own)])
-    gone = renew.rigid_parts(pair, seen)
+    gone = renew.rigid_parts(pair, seen, _piece)
     assert [t.number for t in gone] == ([1] if rigid else [])
 
 
 def test_of_two_that_are_equally_long_the_older_stays() -> None:
     twins = [template_of(np.zeros((20, BANDS), dtype=np.float32), number) for number in range(2)]
     seen = renew.by_number([*at(0, WHOLES), *at(1, WHOLES)])
-    assert [t.number for t in renew.rigid_parts(twins, seen)] == [1]
-    assert [t.number for t in renew.rigid_parts(twins[::-1], seen)] == [1]
+    assert [t.number for t in renew.rigid_parts(twins, seen, _piece)] == [1]
+    assert [t.number for t in renew.rigid_parts(twins[::-1], seen, _piece)] == [1]
+
+
+def test_what_explains_more_than_the_longer_sound_is_none_of_its_parts(pair) -> None:
+    seen = renew.by_number([*at(0, WHOLES, 60), *at(1, [row + 25 for row in WHOLES])])
+    asked = []
+    own = lambda part, whole: asked.append((part.number, whole.number)) or True  # noqa: E731
+    assert renew.rigid_parts(pair, seen, own) == []
+    assert asked == [(1, 0)]
