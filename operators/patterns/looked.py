@@ -32,12 +32,13 @@ class Sight:
     part: int
     whole: int
     shapes: tuple[Shape, Shape]
-    about: tuple[tuple[float, ...], float, Held]
+    about: tuple[tuple[int, int], tuple[float, ...], float, Held]
 
     @classmethod
     def of(cls, part: Template, whole: Template, held: Held) -> "Sight":
         """As they are now; ``held`` = where the whole is looked through."""
-        about = (tuple(clip.gain for clip in part.exemplars), part.tail, held)
+        gains = tuple(clip.gain for clip in part.exemplars)
+        about = ((part.lead, whole.lead), gains, part.tail, held)
         return cls(part.number, whole.number, (part.shape, whole.shape), about)
 
     def same(self, other: "Sight") -> bool:

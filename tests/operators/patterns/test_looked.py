@@ -33,13 +33,15 @@ def test_what_is_the_same_is_recalled() -> None:
     assert looked.recall(Sight.of(whole, part, HELD)) is None
 
 
-@pytest.mark.parametrize("what", ["part", "whole", "gain", "tail", "row", "span"])
+@pytest.mark.parametrize("what", ["part", "whole", "lead", "gain", "tail", "row", "span"])
 def test_what_has_changed_is_looked_at_again(what: str) -> None:
     looked, part, whole, held = Looked(), _template(1), _template(2, 40), HELD
     looked.note(Sight.of(part, whole, HELD), ())
     if what in ("part", "whole"):
         changed = part if what == "part" else whole
         changed.reshape(changed.level - np.eye(*changed.level.shape) * 5, changed.floor, 2)
+    elif what == "lead":
+        part.reshape(part.level, part.floor, 3)
     elif what == "gain":
         part.exemplars.append(_clip())
     elif what == "tail":
