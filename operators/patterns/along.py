@@ -75,7 +75,7 @@ class Laid:
         cells = int(np.count_nonzero(shape.coarse_weight))
         row = shape.coarse_row[:cells]
         reach = first + places + int(row.max(initial=0))
-        if first < 0 or reach > self.level.shape[2] - BESIDE + 1:
+        if first < 0 or reach > self.level.shape[2] - BESIDE:
             raise ValueError(f"places {first} to {first + places} of a template reach too far")
         return likeness_of(
             self.level,

@@ -2,6 +2,7 @@
 
 Loading the compiler takes half a second, and most commands compare nothing. What is compiled holds
 no lock, so that a long look back delays no window, and is kept on disk where that is possible.
+Constants are compiled in: whoever changes one that another module uses has to touch that file, too.
 
 Invariant: no reordering of sums (no ``fastmath``), so that results are the same bit for bit.
 """

@@ -173,6 +173,8 @@ class Inside:
                 taken[number] += [
                     (at - row + SLACK_FRAMES, other.frames, other.number)
                     for at in other.recent[first:last]
+                    # What the whole lies in itself leaves room for its parts.
+                    if at > row or at + other.frames < row + whole.template.frames
                 ]
         return taken
 

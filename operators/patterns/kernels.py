@@ -113,20 +113,16 @@ def best_place(
     row: int,
     tempi: Floats,
     far: float,
-    near: float,
     price: float,
 ) -> tuple[float, int, int]:
     """Similarity, shift and number of the tempo that fit best around a row.
 
     ``level`` to ``seen`` are of the view, ``cell_row`` to ``cell_weight`` the loud cells of
     the template, ``row`` is where its row 0 is expected. What fits worse than ``far`` there is
-    not tried any further. The first of ``tempi`` is tried alone unless it fits better than
-    ``near``; another one has to be better by ``price``.
+    not tried any further. Another than the first of ``tempi`` has to be better by ``price``.
     """
     best, at, number = -1.0, 0, 0
     for t in range(len(tempi)):
-        if t > 0 and best <= near:
-            break
         for shift in (0, -1, 1):
             score = coarse_score(
                 level, floor, known, seen, cell_row, cell_band, cell_level, cell_weight,

@@ -9,7 +9,6 @@ import numpy as np
 
 from operators.patterns import announce
 from operators.patterns.inside import Inside
-from operators.patterns.looked import Looked
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.pieces import beside, fragment
 from operators.patterns.rivals import MERGE_LAG, RIGID_FRAMES, Resemblance, resemblance
@@ -89,7 +88,7 @@ class Kin:
     def own(self, part: Template, whole: Template) -> bool:
         """Whether one explains what the other does not, so that it is a sound of its own."""
         memory = self.memory
-        inside = Inside(memory.bank.templates, memory.archive, memory.config, Looked())
+        inside = Inside(memory.bank.templates, memory.archive, memory.config, memory.looked)
         return inside.own(part, whole)
 
     def _merge(self, a: Template, b: Template, alike: Resemblance) -> list[Pattern]:

@@ -4,7 +4,7 @@ A look back goes through all pairs of sounds that one may lie in the other, and 
 and all they are judged by, as they were the last time.
 
 Invariants: recalled only where looking again would find the same, so that it may be forgotten at
-any time, and is no part of a snapshot; bounded by what two sweeps in a row asked for.
+any time, and is no part of a snapshot; at most PAIRS pairs.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from operators.patterns.template import Shape, Template
 
+PAIRS = 65_536
 Held: TypeAlias = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 """Row 0 of each occurrence, and start and length of the spans that remember it."""
 
@@ -65,6 +66,8 @@ class Looked:
 
     def note(self, sight: Sight, spots: tuple[Spot, ...]) -> None:
         """Remember what was found."""
+        if len(self._pairs) >= PAIRS:
+            self._pairs, self._asked = {}, {}
         key = (sight.part, sight.whole)
         self._pairs[key] = self._asked[key] = (sight, spots)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from operators.patterns.canvas import Canvas
 from operators.patterns.compiled import kernel
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.template import Template
 from operators.records import BANDS, Floats
 
 BESIDE = 32
@@ -40,16 +40,10 @@ DOUBLED_DB, ALONE_DB = 3.01, 16.0
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """For each occurrence and place, with the gain for which a part is worth most.
-
-    Attributes:
-        worth, possible: (n, places).
-        gain: (n, places) dB.
-    """
+    """(n, places) for each occurrence and place, at the gain at which a part is worth most."""
 
     worth: Floats
     possible: Floats
-    gain: Floats
 
     @property
     def share(self) -> Floats:
@@ -96,7 +90,7 @@ class Backdrop:
         row = shape.coarse_row[chosen]
         inside = (first + row >= 0) & (first + row + places <= rows)
         chosen, row = chosen[inside], row[inside]
-        worth, possible, gain = weigh_cells(
+        worth, possible = weigh_cells(
             self.away,
             self.under,
             1.0 / self.spread,
@@ -107,7 +101,7 @@ class Backdrop:
             first,
             places,
         )
-        return Weighed(worth, possible, gain)
+        return Weighed(worth, possible)
 
 
 def backdrops(canvases: Sequence[Canvas], whole: Template, edge: int) -> tuple[Backdrop, Backdrop]:
@@ -143,7 +137,7 @@ def _by_band(rows: Floats) -> Floats:
 def _gains(level: Floats, floor: Floats, whole: Template, edge: int) -> Floats:
     """(n,) dB at which each occurrence was heard."""
     inner = slice(edge, edge + whole.frames)
-    loud = whole.level > max(EMPTY, AUDIBLE_DB)
+    loud = whole.level > AUDIBLE_DB
     away = (level[:, inner] - whole.level)[:, loud]
     heard = (level[:, inner] > floor[:, inner] + HEARD_DB)[:, loud]
     gains = [np.median(a[h]) if h.any() else 0.0 for a, h in zip(away, heard, strict=True)]
@@ -179,15 +173,14 @@ def weigh_cells(
     gains: Floats,
     first: int,
     places: int,
-) -> tuple[Floats, Floats, Floats]:
-    """See ``Backdrop.weigh``: worth, possible and gain, each (n, places).
+) -> tuple[Floats, Floats]:
+    """See ``Backdrop.weigh``: worth and possible, each (n, places).
 
     ``precision`` is one over the spread; BESIDE rows beyond the last place are read, and not used.
     """
     shape = (len(away), places)
     worth = np.full(shape, -np.inf, dtype=np.float32)
     possible = np.zeros(shape, dtype=np.float32)
-    at_gain = np.zeros(shape, dtype=np.float32)
     total, most = np.empty(BESIDE, dtype=np.float32), np.empty(BESIDE, dtype=np.float32)
     for n in range(len(away)):
         for at in range(0, places, BESIDE):
@@ -208,8 +201,7 @@ def weigh_cells(
                     if total[i] > worth[n, at + i]:
                         worth[n, at + i] = total[i]
                         possible[n, at + i] = most[i]
-                        at_gain[n, at + i] = gains[g]
-    return worth, possible, at_gain
+    return worth, possible
 
 
 @kernel

@@ -21,7 +21,6 @@ from operators.records import BANDS, Floats
 
 FAR = 0.08
 """What fits so much worse than asked where it is expected does not fit a frame beside it."""
-TEMPO_SLACK = 0.2
 TEMPO_PRICE = 0.01
 _ALL_TEMPI, _ONE_TEMPO = np.array(TEMPI), np.array(TEMPI[:1])
 
@@ -86,8 +85,6 @@ def coarse(
             candidate.row,
             tempi,
             least - FAR,
-            # Another tempo only betters what nearly fits as it is.
-            least - TEMPO_SLACK,
             TEMPO_PRICE,
         )
         if best < least:

@@ -89,7 +89,7 @@ class Kept:
 
 
 def _differs(template: Template, level: Floats, lead: int) -> bool:
-    if template.level is level:
+    if template.level is level and template.lead == lead:
         return False
     frames = min(len(level), len(template.level))
     longer = max(len(level), len(template.level)) - frames

@@ -1,7 +1,8 @@
 """Templates rebuilt from the best of all occurrences that are remembered, and fragments retired.
 
 Growing to both sides is what cures fragments: a piece of a longer sound grows until it is the whole
-sound, and what then keeps one rigid distance from a longer one is no sound of its own.
+sound, and what then keeps one rigid distance from a longer one is no sound of its own, unless it
+explains what the longer one does not.
 
 Invariant: a template that was seen less than three times stays as it is.
 """
@@ -39,10 +40,9 @@ def by_number(seen: Sequence[Seen]) -> dict[int, list[Seen]]:
 def note(templates: Sequence[Template], seen: ByNumber, since: int) -> None:
     """Every template remembers the latest places where it was seen, from an absolute frame on."""
     for template in templates:
-        rows = sorted(one.first for one in seen.get(template.number, ()))
-        if rows:
-            before = [row for row in template.recent if row < since]
-            template.recent = sorted([*before, *rows])[-RECENT:]
+        rows = [one.first for one in seen.get(template.number, ())]
+        before = [row for row in template.recent if row < since]
+        template.recent = sorted([*before, *rows])[-RECENT:]
 
 
 def renewed(

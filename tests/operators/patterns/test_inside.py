@@ -1,5 +1,7 @@
 """A known sound inside a longer known one: found by all occurrences of the whole together."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -145,3 +147,16 @@ def test_what_was_looked_for_is_not_weighed_again(world, monkeypatch: pytest.Mon
         return sorted(looked._asked)
 
     assert spots(len(detector.templates) - 1) == spots(0)
+
+
+def test_what_a_whole_lies_in_itself_leaves_room_for_its_parts(world) -> None:
+    detector = _among_noise(world, world.sound(5, 18), ROWS)
+    memory, (part, whole) = detector._memory, (detector.templates[0], detector.templates[-1])
+    around = copy.copy(whole)
+    around.reshape(np.pad(whole.level, ((10, 10), (0, 0))), whole.floor, whole.lead)
+    around.number, around.recent = 99, [row - 10 for row in whole.recent]
+    part.recent = [row for row in part.recent if row < whole.recent[0]]
+    before = list(part.recent)
+    inside = Inside([*detector.templates, around], memory.archive, memory.config, Looked())
+    assert len(inside.parts_of(whole)) >= 4
+    assert part.recent[: len(before)] == before

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from operators.patterns import looked as looked_module
 from operators.patterns.canvas import Canvas
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.looked import Looked, Sight
@@ -63,3 +64,12 @@ def test_what_was_not_asked_for_between_two_sweeps_is_forgotten() -> None:
     looked.sweep()
     assert looked.recall(first) == ()
     assert looked.recall(second) is None
+
+
+def test_no_more_pairs_are_kept_than_there_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looked_module, "PAIRS", 3)
+    looked, whole = Looked(), _template(9, 40)
+    sights = [Sight.of(_template(n), whole, HELD) for n in range(4)]
+    for sight in sights:
+        looked.note(sight, ())
+    assert [looked.recall(sight) for sight in sights] == [None, None, None, ()]

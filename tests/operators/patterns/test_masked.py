@@ -75,8 +75,6 @@ def test_a_masked_part_is_worth_most_where_it_is(gain: float) -> None:
             else:
                 assert abs(int(weighed.worth[number].argmax()) + EDGE - row) <= 1
                 assert weighed.share[number].max() > 0.5
-                at = weighed.worth[number].argmax()
-                assert weighed.gain[number, at] == gain
 
 
 def test_another_sound_is_worth_less() -> None:
@@ -107,7 +105,7 @@ def test_levels_add_up_as_power_does() -> None:
     one = np.ones(1, dtype=np.float32)
     for apart in np.linspace(-20, 20, 81):
         exact = 10 * np.log10(1 + 10 ** (apart / 10))
-        _, possible, _ = masked.weigh_cells(
+        _, possible = masked.weigh_cells(
             np.zeros_like(under),
             under,
             np.ones(BANDS, dtype=np.float32) / 10,

@@ -80,10 +80,11 @@ def test_what_the_archive_forgot_is_no_exemplar(world) -> None:
 
 def test_every_template_remembers_its_latest_places() -> None:
     templates = [template_of(np.zeros((20, BANDS), dtype=np.float32), n) for n in range(2)]
-    templates[1].recent = [7]
-    rows = [50 * n for n in range(RECENT + 5)]
-    renew.note(templates, renew.by_number(at(0, rows[::-1])), 0)
+    templates[1].recent = [7, 70]
+    rows = [50 * n for n in range(1, RECENT + 5)]
+    renew.note(templates, renew.by_number(at(0, rows[::-1])), 20)
     assert templates[0].recent == rows[-RECENT:]
+    # What it was told of and is not there any more is not where it was heard.
     assert templates[1].recent == [7]
 
 
