@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.patterns.canvas import Canvas
+from operators.patterns.canvas import Canvas, View
 from operators.patterns.compiled import kernel
 from operators.patterns.kernels import (
     AGREE_DB,
@@ -41,21 +41,10 @@ class Laid:
     floor: Floats
 
     @classmethod
-    def of(cls, canvases: Sequence[Canvas], pad: int) -> "Laid":
-        """At least one canvas, all of one length, each with ``pad`` rows of background around it.
-
-        Rows are counted as in ``View.of(canvas, pad)``.
-        """
-        rows = len(canvases[0].level)
-        floor = np.zeros((len(canvases), BANDS, rows + 2 * pad + BESIDE), dtype=np.float32)
-        for n, canvas in enumerate(canvases):
-            floor[n, :, pad : pad + rows] = canvas.floor.T
-        floor[:, :, :pad] = floor[:, :, pad : pad + 1]
-        floor[:, :, pad + rows :] = floor[:, :, pad + rows - 1 : pad + rows]
-        level = floor.copy()
-        for n, canvas in enumerate(canvases):
-            level[n, :, pad : pad + rows] = canvas.level.T
-        return cls(level, floor)
+    def of(cls, stretches: Sequence[Canvas | View]) -> "Laid":
+        """At least one stretch, all of one length."""
+        level = np.stack([stretch.level for stretch in stretches])
+        return cls(by_band(level), by_band(np.stack([stretch.floor for stretch in stretches])))
 
     def likeness(self, template: Template, first: int, places: int) -> Floats:
         """Coarse similarity of a template, as it is, with its row 0 at rows from ``first`` on.
@@ -87,6 +76,13 @@ class Laid:
             first,
             places,
         )
+
+
+def by_band(rows: Floats) -> Floats:
+    """(n, rows, BANDS) as (n, BANDS, rows + BESIDE), with zeros beyond the rows."""
+    laid = np.zeros((len(rows), BANDS, rows.shape[1] + BESIDE), dtype=np.float32)
+    laid[:, :, : rows.shape[1]] = rows.transpose(0, 2, 1)
+    return laid
 
 
 @kernel

@@ -26,6 +26,7 @@ from operators.patterns.config import DetectorConfig
 from operators.patterns.looked import Held, Looked, Sight, Spot
 from operators.patterns.masked import Backdrop, backdrops, gains_of
 from operators.patterns.match import Fit, Placement, exact
+from operators.patterns.memory import Memory
 from operators.patterns.pieces import INDEPENDENT, independent
 from operators.patterns.placed import placed
 from operators.patterns.template import PRINT_FRAMES, Template
@@ -101,7 +102,7 @@ class _Whole:
     def laid(self) -> Laid:
         """The occurrences side by side."""
         if self._laid is None:
-            self._laid = Laid.of(self.canvases, 0)
+            self._laid = Laid.of(self.canvases)
         return self._laid
 
     @property
@@ -120,6 +121,11 @@ class Inside:
     archive: Archive
     config: DetectorConfig
     looked: Looked
+
+    @classmethod
+    def of(cls, memory: Memory) -> "Inside":
+        """Over all that a detector remembers."""
+        return cls(memory.bank.templates, memory.archive, memory.config, memory.looked)
 
     def parts(self, fresh: Template) -> list[Part]:
         """New occurrences of one that is new or has become better, in longer sounds and of shorter.

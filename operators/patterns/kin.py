@@ -87,9 +87,7 @@ class Kin:
 
     def own(self, part: Template, whole: Template) -> bool:
         """Whether one explains what the other does not, so that it is a sound of its own."""
-        memory = self.memory
-        inside = Inside(memory.bank.templates, memory.archive, memory.config, memory.looked)
-        return inside.own(part, whole)
+        return Inside.of(self.memory).own(part, whole)
 
     def _merge(self, a: Template, b: Template, alike: Resemblance) -> list[Pattern]:
         """The one heard more often (the older, if equal) takes in the other."""

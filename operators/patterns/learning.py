@@ -12,7 +12,6 @@ from operators.patterns.backfill import search
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.inside import Inside
-from operators.patterns.looked import Looked
 from operators.patterns.match import Fit
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES
@@ -81,8 +80,7 @@ class Learning:
 
     def look_inside(self, fresh: list[Template]) -> list[Report]:
         """Report parts of longer sounds that the templates in ``fresh`` give away."""
-        memory = self.memory
-        inside = Inside(memory.bank.templates, memory.archive, memory.config, Looked())
+        inside = Inside.of(self.memory)
         found: list[Report] = []
         for template in fresh:
             if template.refits <= LOOK_BACK_REFITS:

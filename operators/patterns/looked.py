@@ -30,8 +30,7 @@ class Spot:
 class Sight:
     """A pair of sounds, and all that decides what is found of one in the other."""
 
-    part: int
-    whole: int
+    pair: tuple[int, int]
     shapes: tuple[Shape, Shape]
     about: tuple[tuple[int, int], tuple[float, ...], float, Held]
 
@@ -40,7 +39,7 @@ class Sight:
         """As they are now; ``held`` = where the whole is looked through."""
         gains = tuple(clip.gain for clip in part.exemplars)
         about = ((part.lead, whole.lead), gains, part.tail, held)
-        return cls(part.number, whole.number, (part.shape, whole.shape), about)
+        return cls((part.number, whole.number), (part.shape, whole.shape), about)
 
     def same(self, other: "Sight") -> bool:
         """Whether looking at this finds what was found at the other."""
@@ -57,19 +56,17 @@ class Looked:
 
     def recall(self, sight: Sight) -> tuple[Spot, ...] | None:
         """What was found, or None if it has to be looked at."""
-        key = (sight.part, sight.whole)
-        before = self._pairs.get(key)
+        before = self._pairs.get(sight.pair)
         if before is None or not sight.same(before[0]):
             return None
-        self._asked[key] = before
+        self._asked[sight.pair] = before
         return before[1]
 
     def note(self, sight: Sight, spots: tuple[Spot, ...]) -> None:
         """Remember what was found."""
         if len(self._pairs) >= PAIRS:
             self._pairs, self._asked = {}, {}
-        key = (sight.part, sight.whole)
-        self._pairs[key] = self._asked[key] = (sight, spots)
+        self._pairs[sight.pair] = self._asked[sight.pair] = (sight, spots)
 
     def sweep(self) -> None:
         """Forget what was not asked for since the last sweep."""

@@ -19,13 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.patterns.along import BESIDE, by_band
 from operators.patterns.canvas import Canvas
 from operators.patterns.compiled import kernel
 from operators.patterns.template import Template
-from operators.records import BANDS, Floats
+from operators.records import Floats
 
-BESIDE = 32
-"""How many places are compared at once."""
 CELLS = 80
 AROUND_FRAMES, STRIDE_FRAMES = 24, 4
 """The same occurrence, this far earlier and later, in steps."""
@@ -72,7 +71,7 @@ class Backdrop:
         away = level - under
         spread = 1.4826 * np.median(np.abs(away[:, ::2]), axis=(0, 1))
         spread = np.maximum(spread, LEAST_SPREAD_DB).astype(np.float32)
-        return cls(_by_band(away), _by_band(under), spread)
+        return cls(by_band(away), by_band(under), spread)
 
     def weigh(self, part: Template, gains: Sequence[float], first: int, places: int) -> Weighed:
         """What a part is worth with its row 0 at each of the rows from ``first`` on.
@@ -126,12 +125,6 @@ def gains_of(part: Template) -> list[float]:
         return []
     low, high = min(known) - GAIN_SLACK_DB, max(known) + GAIN_SLACK_DB
     return [float(gain) for gain in np.linspace(low, high, GAINS)]
-
-
-def _by_band(rows: Floats) -> Floats:
-    padded = np.zeros((len(rows), BANDS, rows.shape[1] + BESIDE), dtype=np.float32)
-    padded[:, :, : rows.shape[1]] = rows.transpose(0, 2, 1)
-    return padded
 
 
 def _gains(level: Floats, floor: Floats, whole: Template, edge: int) -> Floats:

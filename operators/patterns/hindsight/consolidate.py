@@ -115,8 +115,8 @@ class Hindsight:
 
     def _inside(self, seen: list[Seen]) -> list[Seen]:
         """Parts of longer sounds, which account for the parts' cells (see ``inside``)."""
-        memory, templates = self.memory, self.memory.bank.templates
-        inside = Inside(templates, memory.archive, memory.config, memory.looked)
+        templates = self.memory.bank.templates
+        inside = Inside.of(self.memory)
         at = {number: [one.first for one in own] for number, own in renew.by_number(seen).items()}
         found: list[Seen] = []
         for whole in templates:
@@ -126,7 +126,7 @@ class Hindsight:
                     continue
                 known.append(part.first)
                 found.append(part_seen(part))
-        memory.looked.sweep()
+        self.memory.looked.sweep()
         return found
 
     def _tell(self, seen: list[Seen]) -> list[Found]:

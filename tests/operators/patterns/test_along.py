@@ -39,6 +39,10 @@ def _canvas(template: Template, row: int, seed: int) -> Canvas:
     )
 
 
+def _laid(canvases: list[Canvas]) -> Laid:
+    return Laid.of([View.of(canvas, PAD) for canvas in canvases])
+
+
 def _alone(canvas: Canvas, template: Template, row: int) -> np.float32:
     view, shape = View.of(canvas, PAD), template.shape
     cells = shape.coarse_row, shape.coarse_band, shape.coarse_level, shape.coarse_weight
@@ -52,7 +56,7 @@ def test_every_place_is_compared_as_it_is_alone(places: int, length: int) -> Non
     """Short sounds have fewer loud cells than are compared at most, long ones more."""
     template = _template(1, length)
     canvases = [_canvas(template, 15 + n, 7 + n) for n in range(3)]
-    found = Laid.of(canvases, PAD).likeness(template, PAD, places)
+    found = _laid(canvases).likeness(template, PAD, places)
     rows = range(PAD, PAD + places)
     expected = [[_alone(canvas, template, row) for row in rows] for canvas in canvases]
     assert np.array_equal(found, np.array(expected, dtype=np.float32))
@@ -60,7 +64,7 @@ def test_every_place_is_compared_as_it_is_alone(places: int, length: int) -> Non
 
 def test_it_is_most_like_where_it_is() -> None:
     template = _template(2)
-    laid = Laid.of([_canvas(template, row, 3 * row) for row in (11, 40, 66)], PAD)
+    laid = _laid([_canvas(template, row, 3 * row) for row in (11, 40, 66)])
     found = laid.likeness(template, PAD - 5, ROWS)
     assert (found.argmax(axis=1) - 5).tolist() == [11, 40, 66]
     assert (found.max(axis=1) > 0.8).all()
@@ -68,7 +72,7 @@ def test_it_is_most_like_where_it_is() -> None:
 
 def test_what_it_is_compiled_from_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     template = _template(3)
-    laid = Laid.of([_canvas(template, 30, 4)], PAD)
+    laid = _laid([_canvas(template, 30, 4)])
     expected = laid.likeness(template, PAD + 20, 40)
     for name in ("differences", "modes"):
         monkeypatch.setattr(along, name, getattr(along, name).py_func)
@@ -80,14 +84,14 @@ def test_silence_and_an_empty_template_are_like_nothing() -> None:
     template = _template(5)
     canvas = _canvas(template, 20, 1)
     canvas.level = canvas.floor.copy()
-    assert not Laid.of([canvas], PAD).likeness(template, PAD, 40).any()
+    assert not _laid([canvas]).likeness(template, PAD, 40).any()
     empty = _template(5)
     empty.reshape(np.full_like(empty.level, EMPTY), empty.floor, 2)
-    assert not Laid.of([_canvas(template, 20, 1)], PAD).likeness(empty, PAD, 40).any()
+    assert not _laid([_canvas(template, 20, 1)]).likeness(empty, PAD, 40).any()
 
 
 @pytest.mark.parametrize(("first", "places"), [(-1, 4), (PAD, ROWS + PAD)])
 def test_places_beyond_the_rows_are_refused(first: int, places: int) -> None:
     template = _template(6)
     with pytest.raises(ValueError, match=f"places {first} to {first + places} "):
-        Laid.of([_canvas(template, 20, 1)], PAD).likeness(template, first, places)
+        _laid([_canvas(template, 20, 1)]).likeness(template, first, places)
