@@ -56,6 +56,11 @@ class Span:
         self.usable = pooled_usable(self.explained)
 
     @property
+    def end(self) -> int:
+        """Absolute frame just after the last row."""
+        return self.start + len(self.codes)
+
+    @property
     def level(self) -> Floats:
         """(rows, BANDS) dB."""
         return self.decoded(slice(None))

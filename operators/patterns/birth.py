@@ -88,12 +88,16 @@ def _grid(earlier: Clip, later: Clip, shift: int, tempo: float) -> _Grid:
     )
 
 
-def reach(profit: Floats, silent: NDArray[np.bool_]) -> int:
-    """How many frames from the start pay: argmax of the cumulated profit, ending in silence."""
+def quiet(silent: NDArray[np.bool_], frames: int) -> NDArray[np.bool_]:
+    """Where the last ``frames`` frames were all silent."""
+    return np.asarray(np.convolve(silent, np.ones(frames))[: len(silent)] >= frames)
+
+
+def reach(profit: Floats, silent: NDArray[np.bool_], pause: int = QUIET_FRAMES) -> int:
+    """How many frames from the start pay: argmax of the cumulated profit, up to a pause."""
     if not len(profit):
         return 0
-    quiet = np.convolve(silent, np.ones(QUIET_FRAMES), mode="full")[: len(silent)]
-    ends = np.nonzero(quiet >= QUIET_FRAMES)[0]
+    ends = np.nonzero(quiet(silent, pause))[0]
     stop = int(ends[0]) + 1 if len(ends) else len(profit)
     if stop == 0:
         return 0

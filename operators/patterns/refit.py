@@ -3,16 +3,20 @@
 A pattern founded on two events may be a fragment: one of them was covered, or its first onset was
 missed. With more occurrences at hand every cell takes a low quantile of what was observed (what
 covers a sound only ever makes it louder), and both ends move to where the agreement of the
-occurrences stops paying. Growing to both sides is what cures fragments.
+occurrences stops paying. Growing to both sides is what cures fragments. A sound may fall silent and
+go on: two words of a phrase whose distance never changes are one sound, not one after another.
 
 Invariant: never longer than ``template_frames``; without a gain in agreement nothing changes.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
-from operators.patterns.birth import SILENT_WEIGHT, reach
+from operators.patterns.birth import QUIET_FRAMES, SILENT_WEIGHT, quiet, reach
 from operators.patterns.cells import agreement
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
@@ -25,6 +29,12 @@ AFTER_FRAMES = 70
 QUANTILE = 0.4
 PAYS = 0.58
 CAUTION = 0.3
+PAUSE_FRAMES = 26
+"""A sound that falls silent for so long (0.6 s) has ended."""
+RESUMED = 0.15
+"""How much more its occurrences have to agree after a shorter pause."""
+SAME = 0.8
+"""Cosine from which what follows a pause is the sound once more (two words of one voice: 0.7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +86,14 @@ def refit(level: Floats, exemplars: list[Clip], lead: int, config: DetectorConfi
     weight = np.where(value > EMPTY, loudness_weight(value), 0)
     price = _price(frames, len(exemplars))
     profit = (weight * (_support(observed, floors, value) - price)).sum(axis=1)
-    silent = weight.sum(axis=1) < SILENT_WEIGHT
+    total = weight.sum(axis=1)
+    silent = total < SILENT_WEIGHT
     middle = BEFORE_FRAMES + min(frames // 2, 20)
-    last = middle + reach(profit[middle:], silent[middle:])
-    first = middle - reach(profit[:middle][::-1], silent[:middle][::-1])
-    last = min(last, first + config.bounds.template_frames)
+    after, before = slice(middle, None), slice(middle - 1, None, -1)
+    last = middle + _reach(total[after], profit[after], silent[after])
+    first = middle - _reach(total[before], profit[before], silent[before])
+    once = _once(weight, silent, slice(first, last), middle)
+    first, last = once.start, min(once.stop, once.start + config.bounds.template_frames)
     if last - first < config.birth_frames:
         return None
     if silent[max(0, first - 1)]:
@@ -88,6 +101,42 @@ def refit(level: Floats, exemplars: list[Clip], lead: int, config: DetectorConfi
         last = min(last, first + config.bounds.template_frames)
     grid = value[first:last]
     return Refit(grid, floor, BEFORE_FRAMES - first) if (grid > EMPTY).any() else None
+
+
+def _reach(weight: Floats, paid: Floats, silent: NDArray[np.bool_]) -> int:
+    """How many rows from the middle on pay; what follows a pause has to agree more."""
+    resumed = np.maximum.accumulate(quiet(silent, QUIET_FRAMES))
+    return reach(paid - np.where(resumed, RESUMED * weight, 0), silent, PAUSE_FRAMES)
+
+
+def _once(weight: Floats, silent: NDArray[np.bool_], rows: slice, middle: int) -> slice:
+    """Rows without what after a pause is the same again: that is another occurrence."""
+    sounding = rows.start + np.flatnonzero(~silent[rows])
+    if not len(sounding):
+        return rows
+    ends = np.flatnonzero(np.diff(sounding) > QUIET_FRAMES)
+    firsts, lasts = [sounding[0], *sounding[ends + 1]], [*sounding[ends], sounding[-1]]
+    words = [weight[one : other + 1] for one, other in zip(firsts, lasts, strict=True)]
+    low = high = max(0, bisect_right(firsts, middle) - 1)
+    while high + 1 < len(words) and not _again(words[high + 1], words[low : high + 1]):
+        high += 1
+    while low and not _again(words[low - 1], words[low : high + 1]):
+        low -= 1
+    return slice(
+        int(firsts[low]) if low else rows.start,
+        int(lasts[high]) + 1 if high + 1 < len(words) else rows.stop,
+    )
+
+
+def _again(word: Floats, others: list[Floats]) -> bool:
+    """Whether one of the others, wherever it is laid, is the same (cosine of what is loud)."""
+    for other in others:
+        wide = np.pad(other, ((len(word), len(word)), (0, 0)))
+        laid = sliding_window_view(wide, len(word), axis=0)
+        norm = np.sqrt(float((word * word).sum()) * float((other * other).sum()))
+        if float(np.einsum("nbr,rb->n", laid, word).max()) > SAME * max(norm, 1e-6):
+            return True
+    return False
 
 
 def _consensus(observed: Floats, floors: Floats) -> tuple[Floats, Floats]:

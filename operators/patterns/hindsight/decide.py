@@ -10,6 +10,7 @@ Invariant: depends on the archive and the templates alone.
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -22,10 +23,10 @@ from operators.patterns.inside import Part
 from operators.patterns.match import Fit
 from operators.patterns.matching import Search, matches
 from operators.patterns.memory import Memory
+from operators.patterns.refit import PAUSE_FRAMES
 from operators.patterns.residue import NEAR_DB
 from operators.patterns.select import judged, plausible
 from operators.patterns.template import PRINT_FRAMES, Template
-from operators.records import BANDS, Floats
 
 STEP_FRAMES = 240
 PART_SCORE = 0.6
@@ -33,7 +34,7 @@ PART_SCORE = 0.6
 
 
 def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
-    """Spans that continue each other, joined; nothing in them is accounted for.
+    """Spans that continue each other, joined across short pauses; nothing is accounted for.
 
     Args:
         archive: what is remembered.
@@ -44,7 +45,7 @@ def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
         if span.start < since:
             continue
         last = group[-1] if group else None
-        if last and (last.origin_ns, last.start + len(last.codes)) != (span.origin_ns, span.start):
+        if last and (last.origin_ns != span.origin_ns or span.start - last.end > PAUSE_FRAMES):
             yield _joined(group)
             group = []
         group.append(span)
@@ -53,16 +54,20 @@ def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
 
 
 def _joined(spans: list[Span]) -> Canvas:
-    def rows(name: str) -> Floats:
-        parts = [np.broadcast_to(getattr(s, name), (len(s.codes), BANDS)) for s in spans]
-        return np.concatenate(parts).astype(np.float32)
-
-    level = rows("level")
+    lasting = np.diff([*(span.start for span in spans), spans[-1].end])
+    floor, noise = (
+        np.repeat([getattr(span, name) for span in spans], lasting, axis=0).astype(np.float32)
+        for name in ("floor", "noise")
+    )
+    level = floor.copy()
+    for span in spans:
+        first = span.start - spans[0].start
+        level[first : first + len(span.codes)] = span.level
     return Canvas(
         start=spans[0].start,
         level=level,
-        floor=rows("floor"),
-        noise=rows("noise"),
+        floor=floor,
+        noise=noise,
         known=np.full(level.shape, NOTHING, dtype=np.float32),
         onsets=[onset for span in spans for onset in span.onsets],
         due=spans[0].start,
@@ -74,12 +79,11 @@ def _joined(spans: list[Span]) -> Canvas:
 def _spans_of(archive: Archive, whole: Canvas) -> Iterator[tuple[Span, slice]]:
     """The spans of a stretch, each with its rows in it."""
     first = bisect_left(archive.spans, whole.start, key=lambda span: span.start)
-    row = 0
-    while row < len(whole.level):
-        span = archive.spans[first]
+    for span in islice(archive.spans, first, None):
+        if span.start >= whole.end:
+            break
+        row = span.start - whole.start
         yield span, slice(row, row + len(span.codes))
-        row += len(span.codes)
-        first += 1
 
 
 def mark(archive: Archive, whole: Canvas) -> None:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from operators.patterns.canvas import from_region
 from operators.patterns.clip import Clip, cut_clip
@@ -52,6 +53,55 @@ def test_neighbours_that_differ_are_not_grown_into(world) -> None:
     made = refit(fragment(levels, 0, 28), exemplars(world, levels, others, lead_in=0), 2, CONFIG)
     assert made is not None
     assert len(made.level) <= 40
+
+
+SILENT = -90.0
+
+
+def phrase(world, pause: int, words: tuple[int, int] = (6, 7)):
+    """Two words with a pause of some frames between them."""
+    between = np.full((pause, 48), SILENT)
+    return np.concatenate([world.sound(words[0], 16), between, world.sound(words[1], 20)])
+
+
+@pytest.mark.parametrize("pause", [4, 16, 22])
+def test_a_sound_that_falls_silent_and_goes_on_is_one_sound(world, pause: int) -> None:
+    levels = phrase(world, pause)
+    for known in (slice(0, 16), slice(16 + pause, None)):
+        made = refit(
+            fragment(levels, known.start, known.stop),
+            exemplars(world, levels, row=40, lead_in=known.start),
+            2,
+            CONFIG,
+        )
+        assert made is not None
+        assert len(made.level) == pytest.approx(len(levels) + 2, abs=5)
+        assert made.grown == pytest.approx(known.start + 2, abs=4)
+
+
+def test_after_a_longer_pause_another_sound_begins(world) -> None:
+    levels = phrase(world, 34)
+    made = refit(fragment(levels, 0, 16), exemplars(world, levels, row=40, lead_in=0), 2, CONFIG)
+    assert made is not None
+    assert len(made.level) < 24
+
+
+def test_what_follows_at_another_distance_each_time_is_another_sound(world) -> None:
+    word = world.sound(6, 16)
+    others = [(50 + 36 + 4 * n, world.sound(7, 20), 30) for n in range(4)]
+    made = refit(fragment(word, 0, 16), exemplars(world, word, others, lead_in=0), 2, CONFIG)
+    assert made is not None
+    assert len(made.level) < 24
+
+
+@pytest.mark.parametrize("heard_first", [True, False])
+def test_a_beat_is_no_longer_sound(world, heard_first: bool) -> None:
+    levels = phrase(world, 20, words=(6, 6))
+    word = slice(0, 16) if heard_first else slice(36, None)
+    known = fragment(levels, word.start, word.stop)
+    made = refit(known, exemplars(world, levels, row=40, lead_in=word.start), 2, CONFIG)
+    assert made is not None
+    assert len(made.level) < 28
 
 
 def test_two_exemplars_prove_nothing(world) -> None:

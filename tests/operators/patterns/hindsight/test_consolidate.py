@@ -159,6 +159,29 @@ def test_however_little_is_looked_at_again_what_stands_is_held(scene, heard, loo
         assert min(np.diff(own), default=9) > 8
 
 
+def test_a_phrase_of_two_words_is_one_pattern_and_a_beat_is_not(world, often, heard) -> None:
+    """Each word lies in a region of its own: activity ends with the pause."""
+    one, two, knock = world.sound(6, 20), world.sound(7, 24), world.sound(8, 14)
+    regions, phrases, knocks = [], [], []
+    for n in range(7):
+        at = 400 + 420 * n + 11 * n
+        phrases.append(at)
+        knocks += [at + 200 + 34 * k for k in range(4)]
+        regions += [world.alone(at, one, 28 + n % 3, seed=n), world.alone(at + 40, two, 27, seed=n)]
+        regions += [world.alone(k, knock, 30, seed=k) for k in knocks[-4:]]
+    detector = often(1_800.0)
+    standing = settled(flat(heard(detector, regions)))
+    told = {
+        name: sorted(o.start_s for o in standing if o.pattern == name)
+        for name in {o.pattern for o in standing}
+    }
+    frames = sorted([round(s / FRAME_S) for s in starts] for starts in told.values())
+    assert frames == [pytest.approx(phrases, abs=2), pytest.approx(knocks, abs=2)]
+    lasting = {len(told[o.pattern]): o.end_s - o.start_s for o in standing}
+    assert lasting[7] == pytest.approx(64 * FRAME_S, abs=6 * FRAME_S)
+    assert lasting[28] == pytest.approx(14 * FRAME_S, abs=6 * FRAME_S)
+
+
 @pytest.mark.parametrize("seed", [0, 2])
 def test_what_was_settled_is_not_told_again(world, seed: int) -> None:
     """Also where the horizon falls into the middle of a sound that was cut by force."""

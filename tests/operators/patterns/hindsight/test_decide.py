@@ -4,8 +4,16 @@ import pytest
 from operators.patterns.archive import span_of
 from operators.patterns.canvas import NOTHING, from_region
 from operators.patterns.config import DetectorConfig
-from operators.patterns.hindsight.decide import STEP_FRAMES, Seen, decide, stretches
+from operators.patterns.hindsight.decide import (
+    STEP_FRAMES,
+    Seen,
+    decide,
+    mark,
+    stretches,
+    with_known,
+)
 from operators.patterns.memory import Memory
+from operators.patterns.refit import PAUSE_FRAMES
 from operators.patterns.template import EMPTY, Template
 from operators.records import BANDS, Floats, Region
 
@@ -104,6 +112,39 @@ def test_only_what_continues_is_joined_and_only_what_is_recent_decided(world) ->
     assert [(w.start, w.end) for w in stretches(memory.archive, 0)] == [(100, 180), (300, 340)]
     assert [(w.start, w.end) for w in stretches(memory.archive, 140)] == [(140, 180), (300, 340)]
     assert list(stretches(memory.archive, 301)) == []
+
+
+def test_a_short_pause_joins_and_is_background(world) -> None:
+    regions = [world.region(at, [], 40, seed=at) for at in (100, 140 + PAUSE_FRAMES, 340)]
+    memory = memory_of([], regions)
+    first, second = stretches(memory.archive, 0)
+    assert (first.start, first.end) == (100, 180 + PAUSE_FRAMES)
+    assert (second.start, second.end) == (340, 380)
+    spans = memory.archive.spans
+    between = slice(40, 40 + PAUSE_FRAMES)
+    np.testing.assert_array_equal(first.level[:40], spans[0].level)
+    np.testing.assert_array_equal(first.level[40 + PAUSE_FRAMES :], spans[1].level)
+    assert (first.level[between] == spans[0].floor).all()
+    assert (first.noise[between] == spans[0].noise).all()
+
+
+def test_what_is_accounted_for_across_a_pause_is_known_to_both_sides(world) -> None:
+    pause = np.full((18, BANDS), -90.0)
+    words = np.concatenate([world.sound(1, 24), pause, world.sound(2, 24)])
+    at = 24 + len(pause)
+    regions = [
+        world.region(1000, [(5, words[:24], 30)], 30),
+        world.region(1000 + at, [(5, words[at:], 30)], 40),
+    ]
+    memory = memory_of([template_of(0, words)], regions)
+    (whole,) = stretches(memory.archive, 0)
+    assert places(decide(memory, whole)) == [(1005, 0)]
+    mark(memory.archive, whole)
+    for span, rows in zip(memory.archive.spans, (slice(0, 30), slice(at, None)), strict=True):
+        loud = span.level > span.level.max() - 20
+        assert span.explained[loud].mean() > 0.9
+        known = with_known(memory.archive, whole).known[rows]
+        np.testing.assert_array_equal(known > NOTHING, span.explained)
 
 
 def test_deciding_twice_is_deciding_once(long) -> None:
