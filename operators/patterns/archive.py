@@ -72,7 +72,7 @@ class Span:
 
     def view(self, pad: int) -> View:
         """Padded view; what is accounted for counts as known at its own level."""
-        return View.of(self.canvas(), pad)
+        return View.of(self.canvas(), pad, followed=False)
 
     def canvas(self) -> Canvas:
         """The rows as a canvas; what is accounted for counts as known at its own level."""
@@ -94,9 +94,14 @@ class Span:
         """Mark cells from ``row`` on (may lie partly outside) as accounted for."""
         first, last = max(0, row), min(len(self.codes), row + len(claims))
         # A snapshot may share what was there before.
-        self.explained = self.explained.copy()
-        self.explained[first:last] |= claims[first - row : last - row]
-        self.usable = pooled_usable(self.explained)
+        explained = self.explained.copy()
+        explained[first:last] |= claims[first - row : last - row]
+        self.account(explained)
+
+    def account(self, explained: NDArray[np.bool_]) -> None:
+        """From now on these cells (rows, BANDS) are accounted for."""
+        self.explained = explained
+        self.usable = pooled_usable(explained)
 
     def snapshot(self) -> dict[str, Any]:
         """Plain form (see ``restore``), to be read only: made anew only when ``explained`` is."""

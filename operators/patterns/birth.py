@@ -16,7 +16,7 @@ from operators.patterns.cells import agreement, mode_gain, occluded
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.template import EMPTY, loudness_weight
+from operators.patterns.template import EMPTY, SILENT_WEIGHT, loudness_weight
 from operators.records import Floats
 
 SHIFTS = (0, -1, 1)
@@ -27,7 +27,6 @@ AUDIBLE_DB = 4.0
 NEAR_DB = 6.0
 PAYS = 0.5
 COVERED_SHARE = 0.6
-SILENT_WEIGHT = 0.5
 NEVER = -300.0
 """Level of a cell in which the two share nothing audible."""
 

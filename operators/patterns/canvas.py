@@ -147,7 +147,8 @@ def joined(canvas: Canvas, more: Canvas, rows_max: int) -> Canvas:
 class View:
     """A canvas with quiet rows on both sides, so that every index a match needs exists.
 
-    Rows outside are background when the sound has ended, unseen while it goes on.
+    Rows outside are background when the sound has ended, unseen while it goes on. A sound with a
+    pause may go on after the end of its region, too: ``so_far`` are the rows seen by now.
     """
 
     level: Floats
@@ -155,11 +156,12 @@ class View:
     noise: Floats
     known: Floats
     seen: NDArray[np.bool_]
+    so_far: NDArray[np.bool_]
     pad: int
 
     @classmethod
-    def of(cls, canvas: Canvas, pad: int) -> "View":
-        """The padded view of a non-empty canvas."""
+    def of(cls, canvas: Canvas, pad: int, *, followed: bool = True) -> "View":
+        """The padded view of a non-empty canvas; ``followed``: what comes after it is known."""
         floor = _padded(canvas.floor, pad)
         level = floor.copy()
         level[pad:-pad] = canvas.level
@@ -167,12 +169,15 @@ class View:
         known[pad:-pad] = canvas.known
         seen = np.ones(len(floor), dtype=np.bool_)
         seen[-pad:] = not canvas.open
+        so_far = seen.copy()
+        so_far[-pad:] &= followed
         return cls(
             level=level,
             floor=floor,
             noise=_padded(canvas.noise, pad),
             known=known,
             seen=seen,
+            so_far=so_far,
             pad=pad,
         )
 

@@ -24,6 +24,7 @@ from operators.patterns.matching import matches
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.refit import BEFORE_FRAMES
 from operators.patterns.residue import APART_FRAMES, explained_cells, residual_onsets
+from operators.patterns.resumed import resume
 from operators.patterns.template import PRINT_FRAMES, Template
 from operators.records import (
     FRAME_S,
@@ -81,6 +82,7 @@ class Detector:
         elif canvas is not None and canvas.open:
             canvas.open = False
             found += self._decide(canvas, moment)
+        resume(self._memory, fresh)
         found += self._decide(fresh, moment)
         self._canvas = _rest(fresh)
         return found
@@ -156,7 +158,7 @@ class Detector:
         limit = max(canvas.due, canvas.end - (bounds.template_frames if canvas.open else 0))
         onsets = [o for o in canvas.onsets if canvas.due <= o < limit][: bounds.onsets_per_call]
         memory = self._memory
-        view = View.of(canvas, bounds.template_frames + PRINT_FRAMES)
+        view = View.of(canvas, bounds.template_frames + PRINT_FRAMES, followed=False)
         hits = matches(memory, canvas, view, onsets, limit)
         canvas.known = view.known[view.pad : -view.pad].copy()
         before = {t.number: t.refits for t in memory.bank.templates}

@@ -47,7 +47,7 @@ class Learning:
             if not hit.nested:
                 move(template, view, hit.fit)
                 first = canvas.start + hit.fit.place.row - view.pad
-                if hit.fit.place.tempo == 1.0:
+                if hit.fit.place.tempo == 1.0 and not _halfway(template, hit, view):
                     remember(template, _exemplar(canvas, first, hit), self.memory.config)
         for index in sorted({hit.index for hit in hits}):
             template = templates[index]
@@ -96,8 +96,10 @@ class Learning:
     def _count(self, template: Template, hit: Hit, canvas: Canvas, view: View) -> Occurrence:
         lead = round(template.lead * hit.fit.place.tempo)
         first = canvas.start + hit.fit.place.row - view.pad
-        rows_left = view.pad + len(canvas.level) - hit.fit.place.row
-        frames = max(1, min(len(hit.fit.claims), rows_left) - lead)
+        frames = len(hit.fit.claims)
+        if not template.shape.paused:
+            frames = min(frames, view.pad + len(canvas.level) - hit.fit.place.row)
+        frames = max(1, frames - lead)
         template.count += 1
         template.score_sum += hit.score
         template.last_sample = max(template.last_sample, max(0, first + lead) * HOP_SAMPLES)
@@ -117,6 +119,11 @@ class Learning:
         return announce.occurrence(
             template, self.moment, frame, frames, score=score, backfilled=True
         )
+
+
+def _halfway(template: Template, hit: Hit, view: View) -> bool:
+    """Whether the rest of a sound, after a pause, may be still to come."""
+    return template.shape.paused and hit.fit.rows.stop > len(view.level) - view.pad
 
 
 def _exemplar(canvas: Canvas, first: int, hit: Hit) -> Clip:

@@ -72,6 +72,11 @@ class Fit:
         return slice(self.place.row, self.place.row + len(self.claims))
 
 
+def seen_by(view: View, shape: Shape) -> NDArray[np.bool_]:
+    """(rows,) of a view that say something about a template."""
+    return view.so_far if shape.paused else view.seen
+
+
 def coarse(
     view: View, templates: list[Template], candidates: list[Candidate], least: float
 ) -> list[Placement]:
@@ -105,7 +110,7 @@ def _loud_cells(
         view.level,
         view.floor,
         view.known,
-        view.seen,
+        seen_by(view, shape),
         shape.coarse_row,
         shape.coarse_band,
         shape.coarse_level,
@@ -124,7 +129,7 @@ def exact(view: View, template: Template, place: Placement, config: DetectorConf
         view.floor,
         view.noise,
         view.known,
-        view.seen,
+        seen_by(view, template.shape),
         template.level,
         template.shape.weight,
         source,

@@ -71,7 +71,7 @@ def hear(samples: Floats) -> View | None:
     view = View.of(canvas, _PAD)
     inside = np.zeros(len(view.level), dtype=np.bool_)
     inside[_PAD:-_PAD] = True
-    return replace(view, seen=inside)
+    return replace(view, seen=inside, so_far=inside)
 
 
 def recognised(view: View, templates: Mapping[str, bytes]) -> dict[str, float]:

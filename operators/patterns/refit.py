@@ -4,24 +4,26 @@ A pattern founded on two events may be a fragment: one of them was covered, or i
 missed. With more occurrences at hand every cell takes a low quantile of what was observed (what
 covers a sound only ever makes it louder), and both ends move to where the agreement of the
 occurrences stops paying. Growing to both sides is what cures fragments. A sound may fall silent and
-go on: two words of a phrase whose distance never changes are one sound, not one after another.
+go on: two words of a phrase whose distance never changes are one sound, not one after another. A
+beat, or a phrase in which a word comes again, is left as it is.
 
 Invariant: never longer than ``template_frames``; without a gain in agreement nothing changes.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from operators.patterns.birth import QUIET_FRAMES, SILENT_WEIGHT, quiet, reach
+from operators.patterns.birth import QUIET_FRAMES, quiet, reach
 from operators.patterns.cells import agreement
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.template import EMPTY, loudness_weight
+from operators.patterns.template import EMPTY, SILENT_WEIGHT, loudness_weight
 from operators.records import BANDS, Floats
 
 BEFORE_FRAMES = 40
@@ -33,8 +35,8 @@ PAUSE_FRAMES = 26
 """A sound that falls silent for so long (0.6 s) has ended."""
 RESUMED = 0.15
 """How much more its occurrences have to agree after a shorter pause."""
-SAME = 0.8
-"""Cosine from which what follows a pause is the sound once more (two words of one voice: 0.7)."""
+SAME = 0.9
+"""Cosine from which two words are the same one (those of one voice: 0.6 to 0.87)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def refit(level: Floats, exemplars: list[Clip], lead: int, config: DetectorConfi
     after, before = slice(middle, None), slice(middle - 1, None, -1)
     last = middle + _reach(total[after], profit[after], silent[after])
     first = middle - _reach(total[before], profit[before], silent[before])
-    once = _once(weight, silent, slice(first, last), middle)
-    first, last = once.start, min(once.stop, once.start + config.bounds.template_frames)
+    phrase = _phrase(weight, silent, slice(first, last), middle)
+    first, last = phrase.start, min(phrase.stop, phrase.start + config.bounds.template_frames)
     if last - first < config.birth_frames:
         return None
     if silent[max(0, first - 1)]:
@@ -109,34 +111,30 @@ def _reach(weight: Floats, paid: Floats, silent: NDArray[np.bool_]) -> int:
     return reach(paid - np.where(resumed, RESUMED * weight, 0), silent, PAUSE_FRAMES)
 
 
-def _once(weight: Floats, silent: NDArray[np.bool_], rows: slice, middle: int) -> slice:
-    """Rows without what after a pause is the same again: that is another occurrence."""
+def _phrase(weight: Floats, silent: NDArray[np.bool_], rows: slice, middle: int) -> slice:
+    """Rows of a phrase; where a word comes again it is a beat: of the word in the middle alone."""
     sounding = rows.start + np.flatnonzero(~silent[rows])
-    if not len(sounding):
+    pauses = np.flatnonzero(np.diff(sounding) > QUIET_FRAMES)
+    if not len(pauses):
         return rows
-    ends = np.flatnonzero(np.diff(sounding) > QUIET_FRAMES)
-    firsts, lasts = [sounding[0], *sounding[ends + 1]], [*sounding[ends], sounding[-1]]
+    firsts, lasts = [sounding[0], *sounding[pauses + 1]], [*sounding[pauses], sounding[-1]]
     words = [weight[one : other + 1] for one, other in zip(firsts, lasts, strict=True)]
-    low = high = max(0, bisect_right(firsts, middle) - 1)
-    while high + 1 < len(words) and not _again(words[high + 1], words[low : high + 1]):
-        high += 1
-    while low and not _again(words[low - 1], words[low : high + 1]):
-        low -= 1
+    if not any(_same(one, other) for one, other in combinations(words, 2)):
+        return rows
+    home = max(0, bisect_right(firsts, middle) - 1)
     return slice(
-        int(firsts[low]) if low else rows.start,
-        int(lasts[high]) + 1 if high + 1 < len(words) else rows.stop,
+        int(firsts[home]) if home else rows.start,
+        int(lasts[home]) + 1 if home + 1 < len(words) else rows.stop,
     )
 
 
-def _again(word: Floats, others: list[Floats]) -> bool:
-    """Whether one of the others, wherever it is laid, is the same (cosine of what is loud)."""
-    for other in others:
-        wide = np.pad(other, ((len(word), len(word)), (0, 0)))
-        laid = sliding_window_view(wide, len(word), axis=0)
-        norm = np.sqrt(float((word * word).sum()) * float((other * other).sum()))
-        if float(np.einsum("nbr,rb->n", laid, word).max()) > SAME * max(norm, 1e-6):
-            return True
-    return False
+def _same(one: Floats, other: Floats) -> bool:
+    """Whether the shorter word is like some part of the longer (cosine of what is loud)."""
+    short, long = sorted((one, other), key=len)
+    laid = sliding_window_view(long, len(short), axis=0)
+    norm = np.sqrt((short * short).sum() * (laid * laid).sum(axis=(1, 2)))
+    cosine = np.einsum("nbr,rb->n", laid, short) / np.maximum(norm, 1e-6)
+    return bool(cosine.max() > SAME)
 
 
 def _consensus(observed: Floats, floors: Floats) -> tuple[Floats, Floats]:

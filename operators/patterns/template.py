@@ -25,6 +25,10 @@ PRINT_BANDS = 24
 TEMPI = (1.0, 0.95, 1.05)
 TEMPO_FROM_FRAMES = 20
 COARSE_CELLS = 160
+SILENT_WEIGHT = 0.5
+"""A row whose cells weigh less than this together is silent."""
+PAUSED_FRAMES = 14
+"""Activity may end, and a region with it, where a sound is silent for longer."""
 RECENT = 32
 PLAIN = (
     "number", "pattern", "lead", "origin_ns", "tail", "count", "score_sum", "first_sample",
@@ -73,6 +77,7 @@ class Shape:
         density: share of cells that are not empty.
         print_, print_mask: fingerprint and the cells of it that are compared.
         coarse_row, coarse_band, coarse_level, coarse_weight: up to COARSE_CELLS loud cells.
+        paused: it falls silent and goes on, perhaps in the next region.
     """
 
     weight: Floats
@@ -83,6 +88,7 @@ class Shape:
     coarse_band: NDArray[np.intp]
     coarse_level: Floats
     coarse_weight: Floats
+    paused: bool
 
     @classmethod
     def of(cls, level: Floats, floor: Floats) -> "Shape":
@@ -92,6 +98,7 @@ class Shape:
         height = np.where(audible, level - np.maximum(floor, -45.0), 0)
         print_ = fingerprint(height.astype(np.float32))
         mask = (print_ > 1.0).astype(np.float32)
+        sounding = np.flatnonzero(weight.sum(axis=1) >= SILENT_WEIGHT)
         rows, bands = np.nonzero(weight > 0.1)
         if len(rows) > COARSE_CELLS:
             chosen = np.linspace(0, len(rows) - 1, COARSE_CELLS).astype(np.intp)
@@ -106,6 +113,7 @@ class Shape:
             coarse_band=np.pad(bands, (0, spare)),
             coarse_level=np.pad(level[rows, bands], (0, spare)).astype(np.float32),
             coarse_weight=np.pad(weight[rows, bands], (0, spare)).astype(np.float32),
+            paused=bool((np.diff(sounding) > PAUSED_FRAMES).any()),
         )
 
 

@@ -12,7 +12,7 @@ from operators.patterns.canvas import View
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.match import Fit, observed_tail
+from operators.patterns.match import Fit, observed_tail, seen_by
 from operators.patterns.refit import Refit, refit
 from operators.patterns.template import EMPTY, Template, loudness_weight, tempo_rows
 from operators.records import Floats
@@ -42,6 +42,7 @@ def move(template: Template, view: View, fit: Fit) -> None:
     error = np.clip(view.level[rows] - fit.predicted, -STEP_DB, STEP_DB)
     heard = (fit.predicted > view.floor[rows] + 3.0) & (error < DISAGREE_DB)
     heard &= view.known[rows] < fit.predicted - 3.0
+    heard &= seen_by(view, template.shape)[rows, None]
     level = template.level.copy()
     first = np.unique(source, return_index=True)[1]
     step = np.where(heard, rate * error, 0)[first].astype(np.float32)

@@ -65,7 +65,7 @@ class Hindsight:
         templates = memory.bank.templates
         self._before = {t.number: (t.count, t.status) for t in templates}
         seen = renew.by_number(self._decide())
-        renew.note(templates, seen, self.since)
+        renew.note(templates, seen, self._border)
         changed = [
             t
             for t in templates
@@ -77,10 +77,18 @@ class Hindsight:
         for part in renew.rigid_parts(memory.bank.templates, seen, kin.own):
             found += kin.retire(part)
         final = self._decide()
-        renew.note(memory.bank.templates, renew.by_number(final), self.since)
+        renew.note(memory.bank.templates, renew.by_number(final), self._border)
         final += self._inside(final)
         found += self._tell(final)
         return found
+
+    @property
+    def _border(self) -> int:
+        """What sets in before this absolute frame stays as it was told.
+
+        Right after what is settled a sound may have been settled, or have moved across.
+        """
+        return self.told_since + MOVED_FRAMES if self.told_since > self.since else self.since
 
     def _decide(self) -> list[Seen]:
         """All stretches with the present templates; the archive knows what is accounted for.
@@ -145,10 +153,9 @@ class Hindsight:
             gone += kept
             fresh += news
         gone += [entry for entries in old.values() for entry in entries]
-        # What set in right at the border may have been settled, or may have moved across it.
-        border = self.told_since + MOVED_FRAMES if self.told_since > self.since else self.since
-        gone = sorted((e for e in gone if e.onset >= border), key=lambda e: (e.onset, e.pattern))
-        fresh = sorted((s for s in fresh if s.onset >= border), key=lambda s: (s.onset, s.number))
+        first = self._border
+        gone = sorted((e for e in gone if e.onset >= first), key=lambda e: (e.onset, e.pattern))
+        fresh = sorted((s for s in fresh if s.onset >= first), key=lambda s: (s.onset, s.number))
         found: list[Found] = []
         for one in fresh:
             found += self._added(one, templates[one.number], gone)

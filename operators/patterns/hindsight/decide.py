@@ -1,8 +1,8 @@
 """Decides a remembered stretch again, with the templates of today.
 
 The archive is walked as the live detector walks what it hears (``matching``), but every template
-that is known now is known from the start, nothing counts as accounted for yet, and what follows a
-sound has always been heard.
+that is known now is known from the start, nothing counts as accounted for yet, what follows a sound
+has always been heard, and across a short pause it is seen together with what came before.
 
 Invariant: depends on the archive and the templates alone.
 """
@@ -45,12 +45,16 @@ def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
         if span.start < since:
             continue
         last = group[-1] if group else None
-        if last and (last.origin_ns != span.origin_ns or span.start - last.end > PAUSE_FRAMES):
+        if last and not _joins(last, span):
             yield _joined(group)
             group = []
         group.append(span)
     if group:
         yield _joined(group)
+
+
+def _joins(span: Span, more: Span) -> bool:
+    return span.origin_ns == more.origin_ns and 0 <= more.start - span.end <= PAUSE_FRAMES
 
 
 def _joined(spans: list[Span]) -> Canvas:
@@ -90,7 +94,7 @@ def mark(archive: Archive, whole: Canvas) -> None:
     """The archive knows from now on what is accounted for in a stretch."""
     explained = whole.known > whole.level - NEAR_DB
     for span, rows in _spans_of(archive, whole):
-        span.explained = explained[rows]
+        span.account(explained[rows])
 
 
 def with_known(archive: Archive, whole: Canvas) -> Canvas:

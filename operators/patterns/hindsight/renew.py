@@ -38,10 +38,13 @@ def by_number(seen: Sequence[Seen]) -> dict[int, list[Seen]]:
 
 
 def note(templates: Sequence[Template], seen: ByNumber, since: int) -> None:
-    """Every template remembers the latest places where it was seen, from an absolute frame on."""
+    """Every template remembers the latest places where it was seen.
+
+    What set in before the absolute frame ``since`` stays as it was told, whether seen now or not.
+    """
     for template in templates:
-        rows = [one.first for one in seen.get(template.number, ())]
-        before = [row for row in template.recent if row < since]
+        rows = [one.first for one in seen.get(template.number, ()) if one.onset >= since]
+        before = [row for row in template.recent if row + template.lead < since]
         template.recent = sorted([*before, *rows])[-RECENT:]
 
 
