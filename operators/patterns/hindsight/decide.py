@@ -10,7 +10,6 @@ Invariant: depends on the archive and the templates alone.
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 
@@ -83,11 +82,11 @@ def _joined(spans: list[Span]) -> Canvas:
 def _spans_of(archive: Archive, whole: Canvas) -> Iterator[tuple[Span, slice]]:
     """The spans of a stretch, each with its rows in it."""
     first = bisect_left(archive.spans, whole.start, key=lambda span: span.start)
-    for span in islice(archive.spans, first, None):
+    for span in archive.spans[first:]:
         if span.start >= whole.end:
             break
-        row = span.start - whole.start
-        yield span, slice(row, row + len(span.codes))
+        if span.end <= whole.end:
+            yield span, slice(span.start - whole.start, span.end - whole.start)
 
 
 def mark(archive: Archive, whole: Canvas) -> None:

@@ -292,6 +292,7 @@ def test_odd_regions_are_survived(world) -> None:
     detector.hear(good)
     found = detector.hear(world.alone(900, world.sound(1)))
     assert occurrences(found)
+    detector.finish(StreamEnd("s", 1_000 * HOP_SAMPLES, 0))
 
 
 def test_work_and_state_are_bounded_however_many_onsets_a_region_claims(world) -> None:

@@ -94,14 +94,24 @@ def test_what_follows_at_another_distance_each_time_is_another_sound(world) -> N
     assert len(made.level) < 24
 
 
-@pytest.mark.parametrize("heard_first", [True, False])
-def test_a_beat_is_no_longer_sound(world, heard_first: bool) -> None:
-    levels = phrase(world, 20, words=(6, 6))
-    word = slice(0, 16) if heard_first else slice(36, None)
-    known = fragment(levels, word.start, word.stop)
-    made = refit(known, exemplars(world, levels, row=40, lead_in=word.start), 2, CONFIG)
+@pytest.mark.parametrize("frames", [12, 16, 26, 34, 44])
+@pytest.mark.parametrize("seed", [6, 7, 9])
+def test_a_beat_is_not_a_phrase(world, frames: int, seed: int) -> None:
+    beat, pause = world.sound(seed, frames), np.full((20, 48), SILENT)
+    levels = np.concatenate([beat, pause, beat, pause, beat])
+    first = frames + len(pause)
+    known = fragment(levels, first, first + frames)
+    made = refit(known, exemplars(world, levels, row=8, lead_in=first), 2, CONFIG)
     assert made is not None
-    assert len(made.level) < 28
+    assert len(made.level) == pytest.approx(frames + 2, abs=3)
+
+
+def test_two_sounds_in_turn_are_not_a_phrase(world) -> None:
+    tick, tock, pause = world.sound(6, 12), world.sound(7, 12), np.full((18, 48), SILENT)
+    levels = np.concatenate([tick, pause, tock, pause, tick, pause, tock])
+    made = refit(fragment(levels, 30, 42), exemplars(world, levels, row=8, lead_in=30), 2, CONFIG)
+    assert made is not None
+    assert len(made.level) == pytest.approx(14, abs=3)
 
 
 def test_two_exemplars_prove_nothing(world) -> None:

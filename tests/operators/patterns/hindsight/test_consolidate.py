@@ -182,6 +182,43 @@ def test_a_phrase_of_two_words_is_one_pattern_and_a_beat_is_not(world, often, he
     assert lasting[28] == pytest.approx(14 * FRAME_S, abs=6 * FRAME_S)
 
 
+@pytest.fixture(scope="module")
+def spoken(world) -> list:
+    """A phrase of two words with a pause, thirty times, each word in a region of its own."""
+    one, two = world.sound(6, 20), world.sound(7, 24)
+    ats = [400 + 420 * n + 11 * (n % 7) for n in range(30)]
+    return [
+        region
+        for n, at in enumerate(ats)
+        for region in (
+            world.alone(at, one, 28 + n % 3, seed=n),
+            world.alone(at + 40, two, 27, seed=n),
+        )
+    ]
+
+
+def test_a_phrase_is_told_on_its_first_word_and_the_second_is_nothing_new(
+    spoken, often, heard
+) -> None:
+    told = heard(often(1_800.0), spoken)
+    for first, second in zip(told[20:60:2], told[21:60:2], strict=True):
+        (occurrence,) = (item for item in first if isinstance(item, Occurrence))
+        assert not occurrence.backfilled
+        assert occurrence.end_s - occurrence.start_s == pytest.approx(64 * FRAME_S, abs=0.15)
+        assert second == []
+    late = flat(told[20:])
+    assert not revisions(late)
+    assert {item.status for item in late if isinstance(item, Pattern)} == {"confirmed"}
+
+
+def test_a_restart_between_the_words_changes_nothing(spoken, often) -> None:
+    whole, parts = often(1_800.0), often(1_800.0)
+    for region in spoken[:40]:
+        told = whole.hear(region)
+        parts = Detector.restore(pickle.loads(pickle.dumps(parts.snapshot())), parts.config)  # noqa: S301
+        assert parts.hear(region) == told
+
+
 @pytest.mark.parametrize("seed", [0, 2])
 def test_what_was_settled_is_not_told_again(world, seed: int) -> None:
     """Also where the horizon falls into the middle of a sound that was cut by force."""

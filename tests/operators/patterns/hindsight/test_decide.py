@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from operators.patterns.archive import span_of
+from operators.patterns.archive import Span, span_of
 from operators.patterns.canvas import NOTHING, from_region
 from operators.patterns.config import DetectorConfig
 from operators.patterns.hindsight.decide import (
@@ -114,6 +114,16 @@ def test_only_what_continues_is_joined_and_only_what_is_recent_decided(world) ->
     assert list(stretches(memory.archive, 301)) == []
 
 
+def test_what_overlaps_is_not_joined(world) -> None:
+    regions = [world.region(at, [], rows) for at, rows in ((500, 60), (520, 20), (560, 30))]
+    memory = memory_of([template_of(0, world.sound(1))], regions)
+    wholes = list(stretches(memory.archive, 0))
+    assert [(w.start, w.end) for w in wholes] == [(500, 560), (520, 590)]
+    for whole in wholes:
+        mark(memory.archive, whole)
+    assert [len(s.explained) for s in memory.archive.spans] == [60, 20, 30]
+
+
 def test_a_short_pause_joins_and_is_background(world) -> None:
     regions = [world.region(at, [], 40, seed=at) for at in (100, 140 + PAUSE_FRAMES, 340)]
     memory = memory_of([], regions)
@@ -145,6 +155,8 @@ def test_what_is_accounted_for_across_a_pause_is_known_to_both_sides(world) -> N
         assert span.explained[loud].mean() > 0.9
         known = with_known(memory.archive, whole).known[rows]
         np.testing.assert_array_equal(known > NOTHING, span.explained)
+        again = Span.restore(span.snapshot())
+        np.testing.assert_array_equal(again.usable, span.usable)
 
 
 def test_deciding_twice_is_deciding_once(long) -> None:
