@@ -12,8 +12,8 @@ class Bounds:
     """What the state of one stream may hold; what does not fit is forgotten by salience.
 
     Attributes:
-        looks: archived frames times templates that a look back goes through at most, so that it
-            costs no more however many sounds are known.
+        looks: archived frames times templates that a look back goes through at most (and the
+            short pauses between), so that it costs no more however many sounds are known.
     """
 
     templates: int = 256
