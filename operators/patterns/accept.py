@@ -10,6 +10,9 @@ from operators.patterns.config import Acceptance
 from operators.patterns.match import Fit
 from operators.patterns.template import Template
 
+LEAST_CELLS = 12
+"""Fewer prove nothing."""
+
 
 def acceptance(
     fit: Fit, template: Template, weights: Acceptance, *, explained: float | None = None
@@ -23,7 +26,7 @@ def acceptance(
         explained: share of the sound to assume as accounted for (of a part of a known whole);
             None = as measured.
     """
-    if fit.cells < 12 or fit.audible < 0.2:
+    if fit.cells < LEAST_CELLS or fit.audible < 0.2:
         return 0.0
     score = (
         weights.raw * fit.raw

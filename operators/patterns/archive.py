@@ -188,7 +188,7 @@ class Archive:
         """The spans that hold some of the rows [first, last), oldest first."""
         end = bisect_left(self.spans, last, key=lambda span: span.start)
         at = end
-        while at and self.spans[at - 1].start + len(self.spans[at - 1].codes) > first:
+        while at and self.spans[at - 1].end > first:
             at -= 1
         return [span for span in self.spans[at:end] if span.origin_ns == origin_ns]
 
@@ -205,10 +205,10 @@ class Archive:
         floor = np.broadcast_to(spans[0].floor, shape).astype(np.float32)
         noise = np.broadcast_to(spans[0].noise, shape).astype(np.float32)
         level = floor.copy()
-        for span in spans:
-            lo, hi = max(first, span.start), min(last, span.start + len(span.codes))
-            level[lo - first :] = span.floor
-            floor[lo - first :], noise[lo - first :] = span.floor, span.noise
+        for span, until in zip(spans, [*(s.start for s in spans[1:]), last], strict=True):
+            lo, hi = max(first, span.start), min(last, span.end)
+            rows = slice(lo - first, max(lo, until) - first)
+            level[rows], floor[rows], noise[rows] = span.floor, span.floor, span.noise
             level[lo - first : hi - first] = span.decoded(slice(lo - span.start, hi - span.start))
         return Canvas(
             start=first,

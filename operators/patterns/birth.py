@@ -16,13 +16,12 @@ from operators.patterns.cells import agreement, mode_gain, occluded
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.template import EMPTY, SILENT_WEIGHT, loudness_weight
+from operators.patterns.template import EMPTY, QUIET_FRAMES, SILENT_WEIGHT, loudness_weight
 from operators.records import Floats
 
 SHIFTS = (0, -1, 1)
 TEMPI = (1.0, 0.96, 1.04)
 GAIN_FRAMES = 40
-QUIET_FRAMES = 14
 AUDIBLE_DB = 4.0
 NEAR_DB = 6.0
 PAYS = 0.5
@@ -98,8 +97,6 @@ def reach(profit: Floats, silent: NDArray[np.bool_], pause: int = QUIET_FRAMES) 
         return 0
     ends = np.nonzero(quiet(silent, pause))[0]
     stop = int(ends[0]) + 1 if len(ends) else len(profit)
-    if stop == 0:
-        return 0
     total = np.cumsum(profit[:stop], dtype=np.float64)
     best = int(total.argmax())
     return best + 1 if total[best] > 0 else 0

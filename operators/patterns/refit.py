@@ -18,12 +18,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from operators.patterns.birth import QUIET_FRAMES, quiet, reach
+from operators.patterns.birth import quiet, reach
 from operators.patterns.cells import agreement
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.template import EMPTY, SILENT_WEIGHT, loudness_weight
+from operators.patterns.template import EMPTY, QUIET_FRAMES, SILENT_WEIGHT, loudness_weight
 from operators.records import BANDS, Floats
 
 BEFORE_FRAMES = 40

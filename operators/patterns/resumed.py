@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from operators.patterns.accept import LEAST_CELLS
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.match import coarse, exact
 from operators.patterns.memory import Memory
 from operators.patterns.propose import Candidate
 from operators.patterns.template import PRINT_FRAMES, TEMPI
-
-LEAST_CELLS = 12
 
 
 def resume(memory: Memory, canvas: Canvas) -> None:

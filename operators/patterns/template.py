@@ -27,8 +27,8 @@ TEMPO_FROM_FRAMES = 20
 COARSE_CELLS = 160
 SILENT_WEIGHT = 0.5
 """A row whose cells weigh less than this together is silent."""
-PAUSED_FRAMES = 14
-"""Activity may end, and a region with it, where a sound is silent for longer."""
+QUIET_FRAMES = 14
+"""A sound silent for longer (0.3 s) pauses; activity, and its region, have ended by then."""
 RECENT = 32
 PLAIN = (
     "number", "pattern", "lead", "origin_ns", "tail", "count", "score_sum", "first_sample",
@@ -113,7 +113,7 @@ class Shape:
             coarse_band=np.pad(bands, (0, spare)),
             coarse_level=np.pad(level[rows, bands], (0, spare)).astype(np.float32),
             coarse_weight=np.pad(weight[rows, bands], (0, spare)).astype(np.float32),
-            paused=bool((np.diff(sounding) > PAUSED_FRAMES).any()),
+            paused=bool((np.diff(sounding) > QUIET_FRAMES).any()),
         )
 
 

@@ -45,38 +45,21 @@ def stretches(archive: Archive, since: int) -> Iterator[Canvas]:
             continue
         last = group[-1] if group else None
         if last and not _joins(last, span):
-            yield _joined(group)
+            yield from _joined(archive, group)
             group = []
         group.append(span)
     if group:
-        yield _joined(group)
+        yield from _joined(archive, group)
 
 
 def _joins(span: Span, more: Span) -> bool:
     return span.origin_ns == more.origin_ns and 0 <= more.start - span.end <= PAUSE_FRAMES
 
 
-def _joined(spans: list[Span]) -> Canvas:
-    lasting = np.diff([*(span.start for span in spans), spans[-1].end])
-    floor, noise = (
-        np.repeat([getattr(span, name) for span in spans], lasting, axis=0).astype(np.float32)
-        for name in ("floor", "noise")
-    )
-    level = floor.copy()
-    for span in spans:
-        first = span.start - spans[0].start
-        level[first : first + len(span.codes)] = span.level
-    return Canvas(
-        start=spans[0].start,
-        level=level,
-        floor=floor,
-        noise=noise,
-        known=np.full(level.shape, NOTHING, dtype=np.float32),
-        onsets=[onset for span in spans for onset in span.onsets],
-        due=spans[0].start,
-        open=False,
-        origin_ns=spans[0].origin_ns,
-    )
+def _joined(archive: Archive, spans: list[Span]) -> Iterator[Canvas]:
+    heard = archive.excerpt(spans[0].start, spans[-1].end, spans[0].origin_ns)
+    if heard is not None:
+        yield replace(heard, onsets=[onset for span in spans for onset in span.onsets])
 
 
 def _spans_of(archive: Archive, whole: Canvas) -> Iterator[tuple[Span, slice]]:
