@@ -27,14 +27,13 @@ from operators.patterns.looked import Held, Looked, Sight, Spot
 from operators.patterns.masked import Backdrop, backdrops, gains_of
 from operators.patterns.match import Fit, Placement, exact
 from operators.patterns.memory import Memory
-from operators.patterns.pieces import INDEPENDENT, independent
+from operators.patterns.pieces import WHOLES, may_contain
 from operators.patterns.placed import placed
 from operators.patterns.template import PRINT_FRAMES, Template
 
-LONGER = 2.0
 EDGE_FRAMES = 8
-WHOLES, LATEST = 3, 16
-"""How many occurrences of the whole it takes, and how many are looked at."""
+LATEST = 16
+"""How many occurrences of the whole are looked at."""
 SLACK_FRAMES = 2
 APART_FRAMES, AFTER_ONSET_FRAMES = 8, 5
 FIRST_ROW = EDGE_FRAMES - SLACK_FRAMES
@@ -134,13 +133,13 @@ class Inside:
         """
         found: list[Part] = []
         for whole in self.templates:
-            if _may_contain(whole, fresh):
+            if may_contain(whole, fresh):
                 found += self._among([fresh], whole)
         return found + self.parts_of(fresh)
 
     def parts_of(self, whole: Template) -> list[Part]:
         """New occurrences, in one longer sound, of those shorter ones that may be parts of it."""
-        return self._among([part for part in self.templates if _may_contain(whole, part)], whole)
+        return self._among([part for part in self.templates if may_contain(whole, part)], whole)
 
     def own(self, part: Template, whole: Template) -> bool:
         """Whether a part that keeps its place in a whole explains what the whole does not."""
@@ -253,13 +252,4 @@ def _covered(spot: Spot, part: Template, taken: Sequence[_Stretch]) -> bool:
         > COVERED * part.frames
         for first, frames, number in taken
         if number != part.number
-    )
-
-
-def _may_contain(whole: Template, part: Template) -> bool:
-    return (
-        whole is not part
-        and whole.frames >= LONGER * part.frames
-        and len(whole.recent) >= WHOLES
-        and independent(part, whole) >= INDEPENDENT
     )

@@ -51,7 +51,7 @@ class Learning:
                     remember(template, _exemplar(canvas, first, hit), self.memory.config)
         for index in sorted({hit.index for hit in hits}):
             template = templates[index]
-            rebuild(template, self.memory.config)
+            rebuild(template, templates, self.memory.config)
             found.append(self.state(template))
         self.memory.bank.changed()
         return found
@@ -73,7 +73,7 @@ class Learning:
         found: list[Report] = [
             self._count_past(template, one.first, one.fit, one.score) for one in past
         ]
-        rebuild(template, self.memory.config, always=True)
+        rebuild(template, self.memory.bank.templates, self.memory.config, always=True)
         self.memory.bank.changed()
         found.append(self.state(template))
         return found

@@ -4,6 +4,7 @@ Invariant: pure functions of the places and shapes of two templates.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,6 +17,8 @@ BESIDE_FRAMES = 15
 RIGID_BESIDE = 1.0
 RIGID_SHARE = 0.5
 INDEPENDENT = 2
+LONGER, WHOLES = 2.0, 3
+"""A whole is so much longer than a part, and was heard so often."""
 FOUND_INSIDE = 0.65
 SLACK_FRAMES = 4
 
@@ -55,6 +58,32 @@ def independent(part: Template, whole: Template) -> int:
     """Remembered occurrences of ``part`` outside of every one of ``whole``."""
     return sum(
         not _between(whole.recent, row - whole.frames, row + SLACK_FRAMES) for row in part.recent
+    )
+
+
+def alone(part: Template, rows: Sequence[int], templates: Iterable[Template]) -> list[bool]:
+    """Whether no longer sound, of which ``part`` is independent, goes on where it lies.
+
+    Args:
+        part: a template.
+        rows: absolute frames of its row 0.
+        templates: all.
+    """
+    wholes = [whole for whole in templates if may_contain(whole, part)]
+    reach = part.frames - SLACK_FRAMES
+    return [
+        not any(_between(w.recent, row - w.frames + SLACK_FRAMES, row + reach) for w in wholes)
+        for row in rows
+    ]
+
+
+def may_contain(whole: Template, part: Template) -> bool:
+    """Whether ``part`` is short enough to lie in ``whole``, and is also heard on its own."""
+    return (
+        whole is not part
+        and whole.frames >= LONGER * part.frames
+        and len(whole.recent) >= WHOLES
+        and independent(part, whole) >= INDEPENDENT
     )
 
 

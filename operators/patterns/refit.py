@@ -105,6 +105,26 @@ def refit(level: Floats, exemplars: list[Clip], lead: int, config: DetectorConfi
     return Refit(grid, floor, BEFORE_FRAMES - first) if (grid > EMPTY).any() else None
 
 
+def faith(level: Floats, grown: int, clip: Clip) -> float:
+    """How like what was heard in one occurrence a shape is: weighted agreement, 0 to 1.
+
+    Args:
+        level: (T, BANDS) dB relative to the loudest cell of the shape that the clip is anchored
+            on, EMPTY where inaudible.
+        grown: rows that it has before the row the clip is anchored on.
+        clip: the occurrence.
+    """
+    rows = np.arange(len(level)) + clip.anchor - grown
+    inside = (rows >= 0) & (rows < len(clip.codes))
+    heard = np.broadcast_to(clip.floor, level.shape).copy()
+    at = rows[inside]
+    heard[inside] = np.where(clip.known[at], clip.level[at], clip.floor)
+    predicted = level + np.float32(clip.gain)
+    counts = (level > EMPTY) & (predicted > clip.floor + 3.0)
+    weight = np.where(counts, loudness_weight(level - level.max()), 0)
+    return float((weight * agreement(heard - predicted)).sum() / max(float(weight.sum()), 1e-6))
+
+
 def _reach(weight: Floats, paid: Floats, silent: NDArray[np.bool_]) -> int:
     """How many rows from the middle on pay; what follows a pause has to agree more."""
     resumed = np.maximum.accumulate(quiet(silent, QUIET_FRAMES))

@@ -4,7 +4,10 @@ Only audible, uncovered cells move, slowly; every few occurrences the template i
 best exemplars (``refit``).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
+from statistics import fmean
 
 import numpy as np
 
@@ -13,13 +16,16 @@ from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.kernels import DISAGREE_DB
 from operators.patterns.match import Fit, observed_tail, seen_by
-from operators.patterns.refit import Refit, refit
+from operators.patterns.pieces import alone
+from operators.patterns.refit import Refit, faith, refit
 from operators.patterns.template import EMPTY, Template, loudness_weight, tempo_rows
 from operators.records import Floats
 
 SLOWEST = 0.15
 STEP_DB = 10.0
 SETS_IN = 0.2
+LESS, FAITHFUL = 0.03, 0.85
+"""By how much less, and than this, may a rebuilt shape be like what was heard alone."""
 REFIT_AT = (3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48, 64)
 
 
@@ -63,17 +69,49 @@ def remember(template: Template, clip: Clip, config: DetectorConfig) -> None:
         template.exemplars.pop(worst)
 
 
-def rebuild(template: Template, config: DetectorConfig, *, always: bool = False) -> bool:
+def rebuild(
+    template: Template,
+    templates: Sequence[Template],
+    config: DetectorConfig,
+    *,
+    always: bool = False,
+) -> bool:
     """Refit a template whose turn it is (or always); whether it changed."""
     turn = sum(template.count >= n for n in REFIT_AT)
     if not always and turn <= template.turn:
         return False
     template.turn = turn
-    made = refit(template.level, template.exemplars, template.lead, config)
+    made = refitted(template, template.exemplars, templates, config)
     if made is None:
         return False
     adopt(template, made, template.exemplars)
     return True
+
+
+def refitted(
+    template: Template, clips: list[Clip], templates: Sequence[Template], config: DetectorConfig
+) -> Refit | None:
+    """Rebuild a template from some of its occurrences; None where that would be no gain.
+
+    A sound that is mostly heard while a longer one goes on would take on more of that one each
+    time, until it is no longer heard alone: what was heard alone tells what it sounds like.
+
+    Args:
+        template: as it is.
+        clips: occurrences of it, anchored on its row 0.
+        templates: all.
+        config: bounds.
+    """
+    made = refit(template.level, clips, template.lead, config)
+    bare = alone(template, [clip.first + clip.anchor for clip in clips], templates)
+    clear = list(compress(clips, bare))
+    if made is None or not clear or len(clear) == len(clips):
+        return made
+    before = fmean(faith(template.level, 0, clip) for clip in clear)
+    now = fmean(faith(made.level, made.grown, clip) for clip in clear)
+    if now >= min(before - LESS, FAITHFUL):
+        return made
+    return refit(template.level, clear, template.lead, config)
 
 
 def adopt(template: Template, made: Refit, exemplars: list[Clip]) -> None:

@@ -44,7 +44,8 @@ _AT_ONCE_S, _AT_ONCE_SD_S = 0.25, 0.1
 _AT_ONCE = 0.5
 """... if this share of the rarer one does."""
 _PIECE_SD_S, _PIECE = 0.02, 0.8
-"""A piece may be missed: as rigid as this it needs no more than this share of the rarer one."""
+"""A piece may be missed: as rigid as this it needs no more than this share of the rarer one,
+or of the one that is clearly shorter."""
 _TOUCHING_S = 0.25
 _INSEPARABLE, _INSEPARABLE_SD_S = 0.9, 0.2
 """Of both: sounds never heard apart, in order and with hardly a gap, are one sound."""
@@ -152,14 +153,16 @@ def _one_event(a: Sound, b: Sound, company: Company) -> bool:
 
 def _one_sound(a: Sound, b: Sound, company: Company, config: RelationConfig) -> bool:
     gap_s = abs(company.lag_s) - (b if company.lag_s < 0 else a).duration_s
-    of_rarer = company.support / min(a.count, b.count)
     of_both = company.support / max(a.count, b.count)
+    short, long = sorted((a, b), key=lambda sound: sound.duration_s)
+    clearly = short.duration_s < _SHORTER * long.duration_s
+    of_piece = company.support / (short.count if clearly else min(a.count, b.count))
     rigid = company.lag_sd_s < config.rigid_sd_s and gap_s < config.rigid_gap_s
     piece = company.lag_sd_s < _PIECE_SD_S and gap_s < _TOUCHING_S
     inseparable = company.lag_sd_s < _INSEPARABLE_SD_S and gap_s < _TOUCHING_S
     return (
         (rigid and of_both >= config.rigid_share)
-        or (piece and of_rarer >= _PIECE)
+        or (piece and of_piece >= _PIECE)
         or (inseparable and of_both >= _INSEPARABLE)
     )
 

@@ -74,6 +74,7 @@ def narrow_peaks(counts: Counts, chance: Counts, config: RelationConfig) -> list
     best = np.zeros(len(counts))
     where = np.zeros((3, len(counts)))
     tried = 0
+    flank = round(config.flank_s / config.bin_s)
     for width_s in config.widths_s:
         width = round(width_s / config.bin_s)
         low = np.arange(bins - width + 1)
@@ -83,7 +84,7 @@ def narrow_peaks(counts: Counts, chance: Counts, config: RelationConfig) -> list
         expected = np.zeros_like(inside)
         score = np.zeros_like(inside)
         expected[row, column] = _expected(
-            cumulated, row, low[column], low[column] + width, chance[row], config
+            cumulated, row, low[column], low[column] + width, chance[row], flank, config
         )
         score[row, column] = _surprise(inside[row, column], expected[row, column])
         at = np.argmax(score, axis=1)
@@ -111,7 +112,7 @@ def extent_peaks(
     width = np.clip(np.rint(rooms_s / config.bin_s).astype(np.int64), 1, reach)
     low = np.full(len(counts), reach) if after else reach - width
     inside = cumulated[rows, low + width] - cumulated[rows, low]
-    expected = _expected(cumulated, rows, low, low + width, chance, config)
+    expected = _expected(cumulated, rows, low, low + width, chance, reach, config)
     score = np.where(inside >= config.min_support, _surprise(inside, expected), 0.0)
     return _peaks(counts, score, np.stack((low, low + width, expected)), 1.0)
 
@@ -124,10 +125,15 @@ def _cumulated(counts: Counts) -> Counts:
 
 
 def _expected(
-    cumulated: Counts, rows: Edges, low: Edges, high: Edges, chance: Counts, config: RelationConfig
+    cumulated: Counts,
+    rows: Edges,
+    low: Edges,
+    high: Edges,
+    chance: Counts,
+    flank: int,
+    config: RelationConfig,
 ) -> Counts:
     """What chance puts into windows [low, high) of the given rows: flanks, steadied."""
-    flank = round(config.flank_s / config.bin_s)
     left = np.maximum((low + high) // 2 - np.maximum(flank, (high - low) // 2 + flank // 2), 0)
     right = (low + high) // 2 + np.maximum(flank, (high - low) // 2 + flank // 2)
     right = np.minimum(right, cumulated.shape[1] - 1)

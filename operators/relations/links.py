@@ -57,7 +57,7 @@ def find_links(
         and pair[1] in sounds
         and ledger.pairs[pair].total >= config.min_support
     ]
-    peaks = _best_peaks(ledger, pairs, sounds, now_s, config)
+    peaks, narrow = _best_peaks(ledger, pairs, sounds, now_s, config)
     tests = len(members) * (len(members) - 1) // 2
     found = []
     for pair, q in zip(peaks, q_values([p.p for p in peaks.values()], tests), strict=True):
@@ -65,6 +65,11 @@ def find_links(
         least = max(config.min_share * rarer, config.min_share_often * often)
         if q <= config.fdr and peaks[pair].support >= least:
             found.append(_link(pair, ledger, sounds, peaks[pair], q, config))
+            if found[-1].kind == "overlapping" and pair in narrow:
+                # Anywhere inside may be likelier still; but it may have its place there.
+                placed = _link(pair, ledger, sounds, narrow[pair], q, config)
+                if placed.kind == "composite":
+                    found[-1] = placed
     return found
 
 
@@ -74,13 +79,16 @@ def _best_peaks(
     sounds: dict[str, Sound],
     now_s: float,
     config: RelationConfig,
-) -> dict[Pair, Peak]:
+) -> tuple[dict[Pair, Peak], dict[Pair, Peak]]:
     """The least likely of the three windows of each pair: narrow, b within a, a within b.
 
     Half of what may go wrong is spent on the narrow ones, a quarter on either of the others.
+
+    Returns:
+        These, and such narrow ones as would do by themselves.
     """
     if not pairs:
-        return {}
+        return {}, {}
     counts = histograms([ledger.pairs[pair] for pair in pairs], config)
     scale = config.bin_s / max(now_s, config.max_lag_s)
     chance = np.array([sounds[a].count * sounds[b].count * scale for a, b in pairs])
@@ -93,15 +101,18 @@ def _best_peaks(
         (4.0, extent_peaks(counts, room_a, False, chance, config)),
     )
     best: dict[Pair, Peak] = {}
+    narrow: dict[Pair, Peak] = {}
     for share, peaks in tries:
         for pair, peak in zip(pairs, peaks, strict=True):
             if peak is None or peak.p >= _HOPELESS:
                 continue
             a, b = ledger.patterns[pair[0]], ledger.patterns[pair[1]]
             p = min(1.0, share * sharpened(peak, a, b, round(config.bin_s * 1e6)))
+            if peaks is tries[0][1] and p <= config.fdr:
+                narrow[pair] = replace(peak, p=p)
             if pair not in best or p < best[pair].p:
                 best[pair] = replace(peak, p=p)
-    return best
+    return best, narrow
 
 
 def _room(whole_s: float, part_s: float) -> float:

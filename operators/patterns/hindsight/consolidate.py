@@ -69,7 +69,7 @@ class Hindsight:
         changed = [
             t
             for t in templates
-            if renew.renewed(t, seen.get(t.number, ()), memory.archive, memory.config)
+            if renew.renewed(t, seen.get(t.number, ()), templates, memory.archive, memory.config)
         ]
         memory.bank.changed()
         kin = Kin(memory, self.moment)

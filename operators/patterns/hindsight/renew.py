@@ -16,9 +16,9 @@ from operators.patterns.archive import Archive
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.hindsight.seen import Seen
-from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES, refit
+from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES
 from operators.patterns.template import RECENT, Template
-from operators.patterns.update import adopt
+from operators.patterns.update import adopt, refitted
 
 BEST = 10
 RIGID_FRAMES = 3
@@ -49,7 +49,11 @@ def note(templates: Sequence[Template], seen: ByNumber, since: int) -> None:
 
 
 def renewed(
-    template: Template, seen: Sequence[Seen], archive: Archive, config: DetectorConfig
+    template: Template,
+    seen: Sequence[Seen],
+    templates: Sequence[Template],
+    archive: Archive,
+    config: DetectorConfig,
 ) -> bool:
     """Rebuild a template from its best occurrences; whether it changed."""
     best = sorted(
@@ -57,7 +61,7 @@ def renewed(
         key=lambda one: (-round(one.score * (1 - one.occlusion), 4), one.first),
     )[:BEST]
     clips = [clip for one in best if (clip := _exemplar(one, template.frames, archive)) is not None]
-    made = refit(template.level, clips, template.lead, config)
+    made = refitted(template, clips, templates, config)
     if made is None:
         return False
     before = template.level

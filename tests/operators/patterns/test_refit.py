@@ -4,8 +4,9 @@ import pytest
 from operators.patterns.canvas import from_region
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import DetectorConfig
-from operators.patterns.refit import refit
+from operators.patterns.refit import faith, refit
 from operators.patterns.template import EMPTY
+from operators.records import BANDS
 
 CONFIG = DetectorConfig()
 
@@ -122,3 +123,15 @@ def test_two_exemplars_prove_nothing(world) -> None:
 def test_exemplars_of_nothing_leave_the_template_alone(world) -> None:
     nothing = np.full((20, 48), EMPTY, dtype=np.float32)
     assert refit(nothing, exemplars(world, np.full((4, 48), -90.0)), 2, CONFIG) is None
+
+
+def test_faith_is_agreement_with_what_was_heard_wherever_a_shape_begins(world) -> None:
+    levels = world.sound(3, 40)
+    (clip,) = exemplars(world, levels, snr=(34,))
+    whole = np.where(levels > -22, levels, EMPTY).astype(np.float32)
+    assert faith(whole, 20, clip) > 0.9
+    assert faith(whole[20:], 0, clip) > 0.9
+    assert faith(whole, 8, clip) < 0.7
+    assert faith(np.where(whole > EMPTY, EMPTY, whole), 0, clip) == 0.0
+    beyond = np.zeros((20, BANDS), dtype=np.float32)
+    assert faith(beyond, -len(clip.codes), clip) < 0.1

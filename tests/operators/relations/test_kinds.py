@@ -69,6 +69,13 @@ def test_a_very_rigid_piece_may_have_been_missed_often() -> None:
     assert kind_of(*sounds, _company(7, 0.6, 0.03), CONFIG)[0] == "sequential"
 
 
+def test_a_rigid_part_that_is_also_heard_alone_is_no_piece_of_a_rarer_whole() -> None:
+    whole, part = Sound(7, 3.0), Sound(10, 0.5)
+    inside = _company(6, 0.92, 0.01, overlapping=6, b_in_a=6)
+    assert kind_of(whole, part, inside, CONFIG) == ("composite", False)
+    assert kind_of(whole, Sound(7, 0.5), inside, CONFIG)[0] == "fragments"
+
+
 def test_a_part_has_its_place_and_a_life_of_its_own() -> None:
     whole, part = Sound(9, 3.0), Sound(12, 0.5)
     inside = {"overlapping": 8, "b_in_a": 8}

@@ -90,6 +90,23 @@ def test_anywhere_inside_is_overlapping_not_composite() -> None:
     assert link.support == 8
 
 
+def test_a_part_at_its_place_is_composite_though_anywhere_inside_is_likelier_still() -> None:
+    times = _times(7)
+    inside = [onset + lag for onset, lag in zip(times, (0.95, 1.0, 1.05, 1.1, 0.35), strict=False)]
+    alone = [onset + 12 for onset in times[:4]]
+    (link,) = _links(("a", times, 2.9), ("b", sorted([*inside, *alone]), 0.3))
+    assert (link.kind, link.source, link.support) == ("composite", "a", 4)
+    assert link.lag_s == pytest.approx(1.025)
+
+
+def test_a_few_that_lie_beside_their_whole_do_not_hide_those_inside() -> None:
+    times = _times(7)
+    lags = (0.2, 0.9, 1.5, 2.2, -1.2, 3.2, 3.6)
+    parts = [onset + lag for onset, lag in zip(times, lags, strict=True)]
+    (link,) = _links(("a", times, 2.9), ("b", parts, 0.6))
+    assert (link.kind, link.source, link.target) == ("overlapping", "a", "b")
+
+
 def test_too_small_a_share_of_the_rarer_is_not_reported_though_significant() -> None:
     rng = random.Random(4)
     times = sorted(rng.uniform(0, SPAN_S) for _ in range(18))

@@ -48,7 +48,7 @@ def test_a_fragment_grows_to_the_whole_sound(world, seed: int) -> None:
     template = template_of(levels[20:44])
     memory, seen = heard(world, levels, template, 5)
     assert len(seen) == 5
-    assert renew.renewed(template, seen, memory.archive, CONFIG)
+    assert renew.renewed(template, seen, [template], memory.archive, CONFIG)
     assert template.frames >= 0.9 * 60
     onsets = [one.first for one in seen]
     again = [one for whole in stretches(memory.archive, 0) for one in decide(memory, whole)]
@@ -64,8 +64,8 @@ def test_a_template_that_was_seen_twice_stays_as_it_is(world) -> None:
     template = template_of(levels[20:44])
     before = template.level.copy()
     memory, seen = heard(world, levels, template, 2)
-    assert not renew.renewed(template, seen, memory.archive, CONFIG)
-    assert not renew.renewed(template, [], memory.archive, CONFIG)
+    assert not renew.renewed(template, seen, [template], memory.archive, CONFIG)
+    assert not renew.renewed(template, [], [template], memory.archive, CONFIG)
     assert np.array_equal(template.level, before)
     assert template.refits == 0
 
@@ -75,7 +75,7 @@ def test_what_the_archive_forgot_is_no_exemplar(world) -> None:
     template = template_of(levels)
     memory, seen = heard(world, levels, template, 5)
     memory.archive.spans.clear()
-    assert not renew.renewed(template, seen, memory.archive, CONFIG)
+    assert not renew.renewed(template, seen, [template], memory.archive, CONFIG)
 
 
 def test_every_template_remembers_its_latest_places() -> None:
