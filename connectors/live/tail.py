@@ -169,6 +169,10 @@ class Tail:
             return lines
         if item.status == "merged":
             said = f"{known.name} turned out to be [cyan]{self._name(item.into)}[/]"
+        elif item.status == "split":
+            said = (
+                f"{known.name} turned out to be two sounds: also [cyan]{self._name(item.into)}[/]"
+            )
         else:
             said = f"[bold cyan]{known.name}[/]  {wording.status(item)}"
         return [*lines, self._at(item, item.last_s, said)]

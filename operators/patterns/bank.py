@@ -61,6 +61,12 @@ class Bank:
         self.changed()
         return self.forget(frame)
 
+    def room_for(self, frames: int) -> bool:
+        """Whether one more template of so many rows fits in without one being forgotten."""
+        rows = sum(t.frames for t in self.templates) + frames
+        many = len(self.templates) + 1
+        return many <= self.bounds.templates and rows <= self.bounds.template_frames_total
+
     def name_onset(self, onset_ns: int) -> int:
         """An onset to derive an id from that no earlier pattern took: two may begin together.
 

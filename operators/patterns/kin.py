@@ -21,6 +21,11 @@ MEETINGS = 3
 MUTUAL, EITHER = 0.55, 0.7
 
 
+def _apart(a: Template, b: Template) -> bool:
+    """Whether they were one template and turned out to be two sounds."""
+    return a.number == b.apart or b.number == a.apart
+
+
 def _prints_alike(a: Template, b: Template) -> float:
     one, two = a.shape.print_, b.shape.print_
     return float(
@@ -60,7 +65,7 @@ class Kin:
                 if part is not None:
                     found += self.retire(part)
                     continue
-                if _prints_alike(template, other) < SIMILAR_PRINT:
+                if _apart(template, other) or _prints_alike(template, other) < SIMILAR_PRINT:
                     continue
                 alike = resemblance(template, other, template.lead - other.lead)
                 if min(alike.a_in_b, alike.b_in_a) >= self.memory.config.merge_at_birth:
@@ -72,7 +77,7 @@ class Kin:
             if self._piece(part, whole):
                 return self.retire(part)
         n, lag, spread = self.memory.rivals.lag(a.number, b.number)
-        if n < MEETINGS or spread > RIGID_FRAMES or abs(lag) > MERGE_LAG:
+        if _apart(a, b) or n < MEETINGS or spread > RIGID_FRAMES or abs(lag) > MERGE_LAG:
             return []
         claims = [max(1, self.memory.rivals.claims.get(t.number, 1)) for t in (a, b)]
         alike = resemblance(a, b, round(lag))

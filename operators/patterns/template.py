@@ -32,7 +32,7 @@ QUIET_FRAMES = 14
 RECENT = 32
 PLAIN = (
     "number", "pattern", "lead", "origin_ns", "tail", "count", "score_sum", "first_sample",
-    "last_sample", "salience", "touched", "refits", "status", "turn",
+    "last_sample", "salience", "touched", "refits", "status", "turn", "apart",
 )  # fmt: skip
 
 
@@ -140,6 +140,7 @@ class Template:
         salience: seconds of sound explained, halved every six hours since ``touched`` (frame).
         refits: how often it was rebuilt from its exemplars.
         turn: how many of the planned refits are behind it.
+        apart: number of the template that it was parted from, -1 if of none.
     """
 
     number: int
@@ -160,6 +161,7 @@ class Template:
     exemplars: list[Clip] = field(default_factory=list)
     recent: list[int] = field(default_factory=list)
     turn: int = 0
+    apart: int = -1
     shape: Shape = field(init=False)
 
     def __post_init__(self) -> None:

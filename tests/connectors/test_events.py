@@ -251,11 +251,13 @@ def test_quiet_keeps_only_what_went_wrong() -> None:
 
 def test_every_announced_record_has_a_line_of_its_own() -> None:
     merged = Pattern("s", "pb", "", 4, 1.0, 7_300.0, 1, 2, 0.5, "merged", into="pa")
+    split = replace(merged, pattern="pa", status="split", into="pc")
     late = Occurrence("s", "pa", 5.0, 6.0, 5, 0.8, 9.0, backfilled=True)
     opened = BreakerTransition("aisfx", "closed", "open", 0.0, "failure rate")
     dead = Verdict("s", 0, 0, "m", "dead", "timeout")
-    text = readable([merged, late, opened, dead, EMBEDDING], windows=True)
+    text = readable([merged, split, late, opened, dead, EMBEDDING], windows=True)
     assert "2:01:40.0  pb turned out to be pa" in text
+    assert "2:01:40.0  pa turned out to be two sounds: also pc" in text
     assert "late" in text
     assert "breaker of aisfx: closed -> open failure rate" in text
     assert "window dead (timeout)" in text

@@ -25,6 +25,7 @@ from operators.patterns.hindsight.decide import (
     with_known,
 )
 from operators.patterns.hindsight.keep import Key, Verdict
+from operators.patterns.hindsight.parting import Parting
 from operators.patterns.hindsight.seen import Seen
 from operators.patterns.hindsight.told import Entry, entry_of
 from operators.patterns.inside import Inside
@@ -57,14 +58,19 @@ class Hindsight:
     since: int
     told_since: int
     _before: dict[int, tuple[int, str]] = field(default_factory=dict)
+    _parting: Parting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._parting = Parting(self.memory, self.moment)
 
     def run(self) -> list[Found]:
         """Correct what was told; templates, counts and the archive follow."""
         memory = self.memory
         found: list[Found] = []
-        templates = memory.bank.templates
-        self._before = {t.number: (t.count, t.status) for t in templates}
+        self._before = {t.number: (t.count, t.status) for t in memory.bank.templates}
         seen = renew.by_number(self._decide())
+        found += self._parting.run(seen)
+        templates = memory.bank.templates
         renew.note(templates, seen, self._border)
         changed = [
             t
@@ -201,7 +207,7 @@ class Hindsight:
             start_ns=at.start_ns,
             pattern_from=pattern_from,
             pattern=pattern,
-            reason="hindsight",
+            reason="split" if (pattern_from, pattern) in self._parting.done else "hindsight",
             emitted_s=self.moment.emitted_frame * FRAME_S,
             traceparent=self.moment.traceparent,
         )

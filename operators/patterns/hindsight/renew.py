@@ -56,11 +56,8 @@ def renewed(
     config: DetectorConfig,
 ) -> bool:
     """Rebuild a template from its best occurrences; whether it changed."""
-    best = sorted(
-        (one for one in seen if not one.nested and one.tempo == 1.0),
-        key=lambda one: (-round(one.score * (1 - one.occlusion), 4), one.first),
-    )[:BEST]
-    clips = [clip for one in best if (clip := _exemplar(one, template.frames, archive)) is not None]
+    best = best_of(seen)
+    clips = [clip for one in best if (clip := exemplar(one, template.frames, archive)) is not None]
     made = refitted(template, clips, templates, config)
     if made is None:
         return False
@@ -69,7 +66,14 @@ def renewed(
     return template.level.shape != before.shape or not np.array_equal(template.level, before)
 
 
-def _exemplar(one: Seen, frames: int, archive: Archive) -> Clip | None:
+def best_of(seen: Sequence[Seen]) -> list[Seen]:
+    """The occurrences that tell most of a sound, the surest first."""
+    clear = (one for one in seen if not one.nested and one.tempo == 1.0)
+    return sorted(clear, key=lambda o: (-round(o.score * (1 - o.occlusion), 4), o.first))[:BEST]
+
+
+def exemplar(one: Seen, frames: int, archive: Archive) -> Clip | None:
+    """What was heard of an occurrence, and around it; None where that is forgotten."""
     first, last = one.first - BEFORE_FRAMES, one.first + frames + AFTER_FRAMES
     canvas = archive.excerpt(first, last, one.origin_ns)
     if canvas is None:

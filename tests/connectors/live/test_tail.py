@@ -125,6 +125,8 @@ def test_what_becomes_of_patterns_and_relations_is_told_in_names(tail: Tail) -> 
     told(tail, pattern("pa", 2), pattern("pb", 2, name="P9"))
     merged = pattern("pb", 3, "merged", name="P9", into="pa")
     assert told(tail, merged) == ["12:04:16  roof  P9 turned out to be P7"]
+    split = pattern("pa", 4, "split", into="pb")
+    assert told(tail, split) == ["12:04:16  roof  P7 turned out to be two sounds: also P9"]
     link = Relation("roof", "sequential", "pa", "pb", 6, lag_s=1.8, lift=4.1, last_s=2.0)
     assert told(tail, link) == ["12:04:13  roof  sequential  P7 -> P9  lag 1.80 s  lift 4.1  n=6"]
 
