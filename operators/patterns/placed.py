@@ -27,6 +27,8 @@ CLEAR_GAP, CLEAR_DEVIATIONS = 0.15, 4.0
 RAW, TYPICAL_RAW, SHARE = 0.6, 0.7, 0.7
 PLAIN_DEVIATIONS, PLAIN_RAW = 8.0, 0.6
 """At a place that stands out this far the fits themselves may be poorer."""
+AUDIBLE = 0.9
+"""Share of the part's weight that can typically be heard: of much, a little is found anywhere."""
 OWN_FRAMES, OWN_GAIN_DB = 0.75, 5.0
 """The middle half of a sound of its own wanders by this or more; its level by no more than this."""
 LEAST = 3
@@ -80,6 +82,8 @@ def standing_out(wide: Floats, frames: int) -> Place | None:
 def own(fits: Sequence[Fit], wholes: int, place: Place) -> bool:
     """Whether what lies at one place is a sound of its own: often, alike, and not rigid."""
     if len(fits) < max(LEAST, SHARE * wholes):
+        return False
+    if np.median([fit.audible for fit in fits]) < AUDIBLE:
         return False
     raw = np.median([fit.raw for fit in fits])
     gain = np.std([fit.gain for fit in fits])

@@ -10,9 +10,9 @@ from operators.patterns.placed import Place, own, placed, standing_out
 FRAMES = 20
 
 
-def _fit(raw: float, gain: float, row: int, explained: float = 0.5):
+def _fit(raw: float, gain: float, row: int, explained: float = 0.5, audible: float = 1.0):
     place = SimpleNamespace(row=row)
-    return SimpleNamespace(raw=raw, gain=gain, explained=explained, place=place)
+    return SimpleNamespace(raw=raw, gain=gain, explained=explained, audible=audible, place=place)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,7 @@ def test_where_a_place_stands_out_clearly_the_fits_may_be_poorer(
         ([_fit(0.8, 20.0 + n % 3, 40) for n in range(8)], "to the frame"),
         ([_fit(0.8, 9.0 * (n % 3), 40 + n % 4) for n in range(8)], "at any level"),
         ([_fit(0.8, 20.0, 40 + n % 4) for n in range(5)], "not often"),
+        ([_fit(0.8, 20.0, 40 + n % 4, audible=0.6) for n in range(8)], "mostly unheard"),
     ],
 )
 def test_a_piece_is_no_sound_of_its_own(fits, why: str) -> None:
