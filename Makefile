@@ -36,7 +36,7 @@ demo: install  ## a scene of five minutes: what recurs in it, how it relates, wh
 	$(BIN)/grym demo --seed $(SEED)
 
 test: sound install  ## every test, with coverage
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 sound:
 	@command -v pulseaudio >/dev/null && command -v paplay >/dev/null \

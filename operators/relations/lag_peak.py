@@ -3,7 +3,8 @@
 What chance would put into a window is what lies around it (scaled to its width), or what two
 independent streams of that many occurrences would bring, whichever is more. The flanks absorb
 bursts that two sounds share (the same busy hour), which defeat the homogeneous expectation; they
-are steadied by two seconds' worth of it, because flanks of few counts are mostly noise.
+are steadied by two seconds' worth of it, because flanks of few counts are mostly noise. A window as
+wide as a whole is held against all lags: three seconds beside it are hardly more than it holds.
 
 Invariant: depends on counts only, never on the order in which they came. It does not know
 whether a surprising lag is a relation or two pieces of one sound: ``links`` decides that.
@@ -104,7 +105,7 @@ def extent_peaks(
         rooms_s: (pairs,) lags at which the part can begin.
         after: the part is b (positive lags); else it is a (negative lags).
         chance: (pairs,) expected count in one bin if both were independent and homogeneous.
-        config: flanks and the least support.
+        config: the least support, and how wide a bin is.
     """
     reach = counts.shape[1] // 2
     cumulated = _cumulated(counts)
