@@ -180,11 +180,7 @@ class ReadableLines:
 
 def _pattern(item: Pattern) -> str:
     where = _where(item.stream, item.last_s)
-    if item.status == "merged":
-        return f"{where}  {item.pattern} turned out to be [cyan]{item.into}[/]"
-    if item.status == "split":
-        return f"{where}  {item.pattern} turned out to be two sounds: also [cyan]{item.into}[/]"
-    return f"{where}  [bold cyan]{item.pattern}[/]  {wording.status(item)}"
+    return f"{where}  {wording.outcome(item, item.pattern, item.into)}"
 
 
 def _rate(item: RateChange) -> str:

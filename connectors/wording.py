@@ -31,9 +31,16 @@ def clock(at_s: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes:2d}:{seconds:04.1f}"
 
 
-def status(item: Pattern) -> str:
-    """What has happened to a pattern that was not merged."""
-    return f"{_STATUS.get(item.status, item.status)}, {item.duration_s:.2f} s long"
+def outcome(item: Pattern, name: str, into: str) -> str:
+    """What has become of a pattern; both names as the reader knows them, as markup."""
+    match item.status:
+        case "merged":
+            return f"{name} turned out to be [cyan]{into}[/]"
+        case "split":
+            return f"{name} turned out to be two sounds: also [cyan]{into}[/]"
+        case status:
+            said = f"{_STATUS.get(status, status)}, {item.duration_s:.2f} s long"
+            return f"[bold cyan]{name}[/]  {said}"
 
 
 def rate(item: RateChange) -> str:

@@ -167,14 +167,7 @@ class Tail:
         lines = [self._occurred(each) for each in waiting]
         if not self._announcements.wanted(item):
             return lines
-        if item.status == "merged":
-            said = f"{known.name} turned out to be [cyan]{self._name(item.into)}[/]"
-        elif item.status == "split":
-            said = (
-                f"{known.name} turned out to be two sounds: also [cyan]{self._name(item.into)}[/]"
-            )
-        else:
-            said = f"[bold cyan]{known.name}[/]  {wording.status(item)}"
+        said = wording.outcome(item, known.name, self._name(item.into))
         return [*lines, self._at(item, item.last_s, said)]
 
     def _know(self, item: Pattern) -> _Known:

@@ -63,9 +63,7 @@ class Bank:
 
     def room_for(self, frames: int) -> bool:
         """Whether one more template of so many rows fits in without one being forgotten."""
-        rows = sum(t.frames for t in self.templates) + frames
-        many = len(self.templates) + 1
-        return many <= self.bounds.templates and rows <= self.bounds.template_frames_total
+        return not self._too_much(1, frames)
 
     def name_onset(self, onset_ns: int) -> int:
         """An onset to derive an id from that no earlier pattern took: two may begin together.
@@ -98,11 +96,11 @@ class Bank:
         self._trim_exemplars(frame)
         return gone
 
-    def _too_much(self) -> bool:
-        rows = sum(t.frames for t in self.templates)
-        return (
-            len(self.templates) > self.bounds.templates or rows > self.bounds.template_frames_total
-        )
+    def _too_much(self, more: int = 0, frames: int = 0) -> bool:
+        """Whether a bound is exceeded, or would be by so many more of so many rows together."""
+        many = len(self.templates) + more
+        rows = sum(t.frames for t in self.templates) + frames
+        return many > self.bounds.templates or rows > self.bounds.template_frames_total
 
     def _trim_exemplars(self, frame: int) -> None:
         rows = sum(len(c.codes) for t in self.templates for c in t.exemplars)

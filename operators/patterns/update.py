@@ -103,9 +103,11 @@ def refitted(
         config: bounds.
     """
     made = refit(template.level, clips, template.lead, config)
+    if made is None:
+        return None
     bare = alone(template, [clip.first + clip.anchor for clip in clips], templates)
     clear = list(compress(clips, bare))
-    if made is None or not clear or len(clear) == len(clips):
+    if not clear or len(clear) == len(clips):
         return made
     before = fmean(faith(template.level, 0, clip) for clip in clear)
     now = fmean(faith(made.level, made.grown, clip) for clip in clear)

@@ -5,6 +5,7 @@ leaves room for the other inside it. Invariant: the links of a ledger are the sa
 arrival; what kind they are is decided in ``kinds``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,19 +101,31 @@ def _best_peaks(
         (4.0, extent_peaks(counts, room_b, True, chance, config)),
         (4.0, extent_peaks(counts, room_a, False, chance, config)),
     )
+    judged = [_judged(ledger, pairs, peaks, share, config) for share, peaks in tries]
     best: dict[Pair, Peak] = {}
-    narrow: dict[Pair, Peak] = {}
-    for share, peaks in tries:
-        for pair, peak in zip(pairs, peaks, strict=True):
-            if peak is None or peak.p >= _HOPELESS:
-                continue
-            a, b = ledger.patterns[pair[0]], ledger.patterns[pair[1]]
-            p = min(1.0, share * sharpened(peak, a, b, round(config.bin_s * 1e6)))
-            if peaks is tries[0][1] and p <= config.fdr:
-                narrow[pair] = replace(peak, p=p)
-            if pair not in best or p < best[pair].p:
-                best[pair] = replace(peak, p=p)
-    return best, narrow
+    for each in judged:
+        for pair, peak in each.items():
+            if pair not in best or peak.p < best[pair].p:
+                best[pair] = peak
+    return best, {pair: peak for pair, peak in judged[0].items() if peak.p <= config.fdr}
+
+
+def _judged(
+    ledger: Ledger,
+    pairs: list[Pair],
+    peaks: Sequence[Peak | None],
+    share: float,
+    config: RelationConfig,
+) -> dict[Pair, Peak]:
+    """The windows of one kind that are not hopeless, with p by single occurrences."""
+    judged: dict[Pair, Peak] = {}
+    for pair, peak in zip(pairs, peaks, strict=True):
+        if peak is None or peak.p >= _HOPELESS:
+            continue
+        a, b = ledger.patterns[pair[0]], ledger.patterns[pair[1]]
+        p = min(1.0, share * sharpened(peak, a, b, round(config.bin_s * 1e6)))
+        judged[pair] = replace(peak, p=p)
+    return judged
 
 
 def _room(whole_s: float, part_s: float) -> float:

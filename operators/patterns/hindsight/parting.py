@@ -105,6 +105,8 @@ def parted(
         A template of the other sound, not yet with a number and an id of its own; what of
         ``seen`` is surely that sound; and the same by the rows of the new template.
     """
+    if sum(one.score < FITS for one in seen) < LEAST:
+        return None
     bare = alone(template, [one.first for one in seen], templates)
     clear = [one for one in compress(seen, bare) if one.occlusion < OCCLUDED]
     fine = best_of([one for one in clear if one.score >= FITS])

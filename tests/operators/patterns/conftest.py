@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
+from operators.patterns.template import EMPTY, Template
 from operators.records import BANDS, Floats, Region
 
 FLOOR_DB = -60.0
@@ -65,6 +67,19 @@ class World:
     def alone(self, at: int, levels: Floats, snr: float = 30.0, seed: int = 0) -> Region:
         """A region with one sound whose onset is at absolute frame ``at``."""
         return self.region(at - 3, [(3, levels, snr)], len(levels) + 12, seed=seed)
+
+
+def template_of(levels: Floats, number: int = 0, **more: Any) -> Template:
+    """A template of levels (frames, BANDS); the faintest cells are left empty."""
+    return Template(
+        number=number,
+        pattern=f"p{number}",
+        level=np.where(levels > -28, levels, EMPTY).astype(np.float32),
+        floor=np.full(BANDS, -30.0, dtype=np.float32),
+        lead=0,
+        origin_ns=0,
+        **more,
+    )
 
 
 @pytest.fixture(scope="session")

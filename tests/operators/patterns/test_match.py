@@ -9,22 +9,11 @@ from operators.patterns.config import DetectorConfig
 from operators.patterns.match import Placement, coarse, exact
 from operators.patterns.propose import Candidate, cosines, print_rows, propose
 from operators.patterns.select import judged, plausible, select
-from operators.patterns.template import EMPTY, Template
 from operators.records import BANDS, Floats
+from tests.operators.patterns.conftest import template_of
 
 CONFIG = DetectorConfig()
 PAD = 174
-
-
-def template_of(levels: Floats) -> Template:
-    return Template(
-        number=0,
-        pattern="p",
-        level=np.where(levels > -28, levels, EMPTY).astype(np.float32),
-        floor=np.full(BANDS, -30.0, dtype=np.float32),
-        lead=0,
-        origin_ns=0,
-    )
 
 
 def fitted(world, template, placed, frames=60, seed=0, at=10):

@@ -7,21 +7,7 @@ from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import Bounds
 from operators.patterns.reservoir import Reservoir
 from operators.patterns.rivals import Rivals, resemblance
-from operators.patterns.template import EMPTY, Template
-from operators.records import BANDS
-
-
-def template(world, number: int, frames: int = 20, **more) -> Template:
-    levels = world.sound(number, frames)
-    return Template(
-        number=number,
-        pattern=f"p{number}",
-        level=np.where(levels > -28, levels, EMPTY).astype(np.float32),
-        floor=np.full(BANDS, -30.0, dtype=np.float32),
-        lead=0,
-        origin_ns=0,
-        **more,
-    )
+from tests.operators.patterns.conftest import template_of
 
 
 def clip(world, number: int, start: int = 0) -> Clip:
@@ -32,14 +18,14 @@ def clip(world, number: int, start: int = 0) -> Clip:
 def test_the_least_salient_template_is_forgotten_first(world) -> None:
     bank = Bank(Bounds(templates=3))
     for number, worth in enumerate([5.0, 1.0, 9.0]):
-        assert bank.add(template(world, number, salience=worth), 0) == []
-    gone = bank.add(template(world, 3, salience=0.5), 0)
+        assert bank.add(template_of(world.sound(number, 20), number, salience=worth), 0) == []
+    gone = bank.add(template_of(world.sound(3, 20), 3, salience=0.5), 0)
     assert [t.number for t in gone] == [1]
     assert [t.number for t in bank.templates] == [0, 2, 3]
 
 
 def test_salience_halves_in_six_hours_without_an_occurrence(world) -> None:
-    old = template(world, 0, salience=8.0, touched=0)
+    old = template_of(world.sound(0, 20), 0, salience=8.0, touched=0)
     six_hours = round(6 * 3600 / 0.02321995)
     assert abs(salience(old, six_hours) - 4.0) < 0.01
 
@@ -47,7 +33,7 @@ def test_salience_halves_in_six_hours_without_an_occurrence(world) -> None:
 def test_templates_are_bounded_in_rows_and_exemplars_go_before_patterns(world) -> None:
     bank = Bank(Bounds(template_frames_total=50, exemplar_frames_total=80))
     for number in range(4):
-        held = template(world, number, salience=1.0 + number)
+        held = template_of(world.sound(number, 20), number, salience=1.0 + number)
         held.exemplars = [clip(world, number)] * 3
         bank.add(held, 0)
     assert sum(t.frames for t in bank.templates) <= 50
@@ -120,9 +106,13 @@ def test_rivals_are_bounded_and_forget_the_least_met() -> None:
 
 
 def test_templates_resemble_each_other_only_when_they_are_equal(world) -> None:
-    whole, part, other = template(world, 1, 40), template(world, 1, 40), template(world, 9, 40)
+    whole, part, other = (
+        template_of(world.sound(1, 40), 1),
+        template_of(world.sound(1, 40), 1),
+        template_of(world.sound(9, 40), 9),
+    )
     part.reshape(part.level[10:25], part.floor, 0)
-    same = resemblance(whole, template(world, 1, 40), 1)
+    same = resemblance(whole, template_of(world.sound(1, 40), 1), 1)
     assert same.lag == 0
     assert min(same.a_in_b, same.b_in_a) > 0.95
     piece = resemblance(whole, part, 10)

@@ -7,25 +7,13 @@ from operators.patterns.canvas import from_region
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import DetectorConfig
 from operators.patterns.refit import faith, refit
-from operators.patterns.template import EMPTY, Template
 from operators.patterns.update import FAITHFUL, refitted
 from operators.records import BANDS, Floats
+from tests.operators.patterns.conftest import template_of
 
 CONFIG = DetectorConfig()
 MOTOR_FRAMES, MOTOR_DB, HELD = 130, 24.0, 60
 """Of a steady sound, how long and how loud it is; in it, the other one begins so late."""
-
-
-def template(number: int, levels: Floats, rows: list[int]) -> Template:
-    return Template(
-        number=number,
-        pattern=f"p{number}",
-        level=np.where(levels > -25, levels, EMPTY).astype(np.float32),
-        floor=np.full(BANDS, -30.0, dtype=np.float32),
-        lead=0,
-        origin_ns=0,
-        recent=rows,
-    )
 
 
 def motor() -> Floats:
@@ -51,8 +39,8 @@ def test_a_sound_mostly_heard_while_another_goes_on_stays_what_it_is_alone(
     covered = [10_000 + 1_000 * n for n in range(many)]
     clips = [heard(world, levels, at, within=False) for at in clear]
     clips += [heard(world, levels, at, within=True) for at in covered]
-    part = template(0, levels, [*clear, *covered])
-    whole = template(1, motor(), [at - HELD for at in covered])
+    part = template_of(levels, recent=[*clear, *covered])
+    whole = template_of(motor(), 1, recent=[at - HELD for at in covered])
 
     def like(level: Floats, grown: int) -> float:
         return float(np.mean([faith(level, grown, clip) for clip in clips[:lonely]]))
@@ -73,8 +61,8 @@ def test_what_is_as_faithful_is_learnt_from_all(world) -> None:
     levels = world.sound(6, 24)
     places = [1_000, 2_000, 3_000, 11_000]
     clips = [heard(world, levels, at, within=False) for at in places]
-    part = template(0, levels[4:18], places)
-    whole = template(1, motor(), [11_000 - HELD, 12_000, 13_000])
+    part = template_of(levels[4:18], recent=places)
+    whole = template_of(motor(), 1, recent=[11_000 - HELD, 12_000, 13_000])
     made = refitted(part, clips, [part, whole], CONFIG)
     alone = refit(part.level, clips, part.lead, CONFIG)
     assert made is not None

@@ -14,19 +14,9 @@ from operators.patterns.hindsight.decide import (
 )
 from operators.patterns.memory import Memory
 from operators.patterns.refit import PAUSE_FRAMES
-from operators.patterns.template import EMPTY, Template
-from operators.records import BANDS, Floats, Region
-
-
-def template_of(number: int, levels: Floats) -> Template:
-    return Template(
-        number=number,
-        pattern=f"p{number}",
-        level=np.where(levels > -28, levels, EMPTY).astype(np.float32),
-        floor=np.full(BANDS, -30.0, dtype=np.float32),
-        lead=0,
-        origin_ns=0,
-    )
+from operators.patterns.template import Template
+from operators.records import BANDS, Region
+from tests.operators.patterns.conftest import template_of
 
 
 def memory_of(templates: list[Template], regions: list[Region], borders=()) -> Memory:
@@ -55,7 +45,7 @@ def long(world) -> tuple[list[Template], Region, list[tuple[int, int]]]:
     """Two known sounds all through a stretch that is longer than one step of deciding."""
     rng = np.random.default_rng(3)
     sounds = [world.sound(1, 24), world.sound(2, 40)]
-    templates = [template_of(number, levels) for number, levels in enumerate(sounds)]
+    templates = [template_of(levels, number) for number, levels in enumerate(sounds)]
     rows, row = [], 5
     while row < 3 * STEP_FRAMES:
         rows.append((row, int(rng.integers(2))))
@@ -116,7 +106,7 @@ def test_only_what_continues_is_joined_and_only_what_is_recent_decided(world) ->
 
 def test_what_overlaps_is_not_joined(world) -> None:
     regions = [world.region(at, [], rows) for at, rows in ((500, 60), (520, 20), (560, 30))]
-    memory = memory_of([template_of(0, world.sound(1))], regions)
+    memory = memory_of([template_of(world.sound(1))], regions)
     wholes = list(stretches(memory.archive, 0))
     assert [(w.start, w.end) for w in wholes] == [(500, 560), (520, 590)]
     for whole in wholes:
@@ -146,7 +136,7 @@ def test_what_is_accounted_for_across_a_pause_is_known_to_both_sides(world) -> N
         world.region(1000, [(5, words[:24], 30)], 30),
         world.region(1000 + at, [(5, words[at:], 30)], 40),
     ]
-    memory = memory_of([template_of(0, words)], regions)
+    memory = memory_of([template_of(words)], regions)
     (whole,) = stretches(memory.archive, 0)
     assert places(decide(memory, whole)) == [(1005, 0)]
     mark(memory.archive, whole)

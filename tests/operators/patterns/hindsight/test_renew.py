@@ -7,21 +7,11 @@ from operators.patterns.config import DetectorConfig
 from operators.patterns.hindsight import renew
 from operators.patterns.hindsight.decide import Seen, decide, stretches
 from operators.patterns.memory import Memory
-from operators.patterns.template import EMPTY, RECENT, Template
+from operators.patterns.template import RECENT, Template
 from operators.records import BANDS, Floats
+from tests.operators.patterns.conftest import template_of
 
 CONFIG = DetectorConfig()
-
-
-def template_of(levels: Floats, number: int = 0) -> Template:
-    return Template(
-        number=number,
-        pattern=f"p{number}",
-        level=np.where(levels > -28, levels, EMPTY).astype(np.float32),
-        floor=np.full(BANDS, -30.0, dtype=np.float32),
-        lead=0,
-        origin_ns=0,
-    )
 
 
 def heard(world, levels: Floats, template: Template, times: int) -> tuple[Memory, list[Seen]]:
