@@ -95,7 +95,7 @@ class Pump:
         while self._goes_on(active) and not self.publisher.flush(NAP_S):
             continue
         left = self.publisher.close(0.0) + sum(feeder.waiting for feeder in active)
-        self._show()
+        self._check()  # trouble settles all that waits as refused, which a flush takes for done
         return left
 
     def _step(self, feeder: Feeder) -> float:
@@ -106,14 +106,17 @@ class Pump:
         return min(wait_ns / 1e9, NAP_S)
 
     def _goes_on(self, active: Sequence[Feeder]) -> bool:
-        self._show()
-        if self.publisher.trouble:
-            raise GrymError(self.publisher.trouble)
+        self._check()
         if self.stop.is_set() and self._until_s > time.monotonic() + STOP_S:
             self._until_s = time.monotonic() + STOP_S
             for feeder in active:
                 feeder.stop()
         return time.monotonic() < self._until_s
+
+    def _check(self) -> None:
+        self._show()
+        if self.publisher.trouble:
+            raise GrymError(self.publisher.trouble)
 
     def _show(self) -> None:
         while self.said:

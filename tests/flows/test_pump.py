@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from connectors.chunks import Chunk, Clock
-from connectors.kafka import producing
+from connectors.kafka import outbox, producing
+from connectors.kafka.connecting import Refused
 from connectors.kafka.outbox import Destination
 from connectors.kafka.publisher import Publisher
 from flows import pump
+from flows.errors import GrymError
 from flows.feeder import Feeder
 from flows.pump import Publishing, Pump
 from tests.flows.test_feeder import Scripted
@@ -65,3 +67,40 @@ def test_messages_that_were_read_and_found_no_room_count_as_not_acknowledged(
     assert progress.messages == 2
     assert feeder.waiting == 9
     assert left == 11
+
+
+def test_brokers_that_turn_out_unusable_during_the_last_flush_are_no_success(
+    topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushing = threading.Event()
+
+    def refused(*_: object) -> bool:
+        assert flushing.wait(30)
+        raise Refused("this account may not write")
+
+    class Flushing(Publisher):
+        def flush(self, timeout_s: float) -> bool:
+            flushing.set()
+            return super().flush(timeout_s + 30)
+
+    monkeypatch.setattr(outbox, "ensure_topic", refused)
+    lost: list[str] = []
+    publisher = Flushing(
+        Destination((f"127.0.0.1:{free_port()}",), topic),
+        lost=lambda stream, _why: lost.append(stream),
+        state=lambda _state: None,
+    )
+    chunk = Chunk("pi", RATE, np.zeros((RATE // 10, 1), np.float32), 0, joined=False)
+    feeder = Feeder(
+        "pi",
+        Scripted(deque([[chunk]])),
+        publisher.send,
+        lambda _item: None,
+        clips=True,
+        clock=Clock(),
+        sent={},
+        owners={},
+    )
+    with pytest.raises(GrymError, match="this account may not write"):
+        Pump([feeder], publisher, deque(), Unseen(), threading.Event()).run()
+    assert set(lost) == {"pi"}
