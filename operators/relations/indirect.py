@@ -16,22 +16,49 @@ from operators.relations.links import Link
 
 _TOLERANCE_S = 0.3
 _STEPS = 3
+_RELAYED, _SPREADS = 0.6, 0.9
+"""Both steps of a relay have this share of the support; neither spreads much more than the sum."""
 _USUAL_SD_S, _USUAL_WEIGHT = 0.1, 4
 """The deviation of a few lags is uncertain: it counts as if this many usual ones had been heard."""
 
 
 def indirect_links(links: list[Link]) -> set[tuple[str, str]]:
     """The (source, target) of every link that stronger ones explain."""
-    order = sorted(links, key=_strength)
+    explained = _relayed([link for link in links if link.kind == "sequential"])
+    direct = [link for link in links if (link.source, link.target) not in explained]
     kept: dict[str, dict[str, float]] = {}
-    explained: set[tuple[str, str]] = set()
-    for link in order:
+    for link in sorted(direct, key=_strength):
         if link.kind not in UNREPORTED and _leads(kept, link, _STEPS):
             explained.add((link.source, link.target))
             continue
         kept.setdefault(link.source, {})[link.target] = link.lag_s
         kept.setdefault(link.target, {})[link.source] = -link.lag_s
     return explained
+
+
+def _relayed(links: list[Link]) -> set[tuple[str, str]]:
+    """The (source, target) of every link that two links, one after the other in time, make up."""
+    after: dict[str, dict[str, Link]] = {}
+    for link in links:
+        after.setdefault(link.source, {})[link.target] = link
+    return {
+        (whole.source, whole.target)
+        for whole in links
+        for middle, first in after[whole.source].items()
+        if (second := after.get(middle, {}).get(whole.target)) and _adds_up(whole, first, second)
+    }
+
+
+def _adds_up(whole: Link, first: Link, second: Link) -> bool:
+    """Whether a link is the sum of two others: its lag, hardly more support, the widest spread."""
+    support = min(first.support, second.support)
+    spread_s = max(first.lag_sd_s, second.lag_sd_s)
+    return (
+        min(first.lag_s, second.lag_s) > 0
+        and abs(first.lag_s + second.lag_s - whole.lag_s) <= _TOLERANCE_S
+        and support >= _RELAYED * whole.support
+        and whole.lag_sd_s >= _SPREADS * spread_s
+    )
 
 
 def _strength(link: Link) -> tuple[bool, float, float, str, str]:

@@ -39,6 +39,33 @@ def test_a_few_lags_that_happen_to_agree_do_not_outweigh_a_link_heard_more_often
     assert indirect_links(links) == {("a", "x")}
 
 
+def test_the_sum_is_indirect_also_if_missed_middles_make_it_the_one_heard_most() -> None:
+    links = [
+        _link("a", "b", 2.75, 7, sd_s=0.093),
+        _link("b", "x", 1.66, 5, sd_s=0.155),
+        _link("a", "x", 4.36, 8, sd_s=0.166),
+    ]
+    assert indirect_links(links) == {("a", "x")}
+
+
+def test_the_one_heard_most_and_most_precise_is_no_sum() -> None:
+    links = [
+        _link("a", "b", 2.75, 7, sd_s=0.1),
+        _link("a", "x", 4.36, 8, sd_s=0.1),
+        _link("b", "x", 1.61, 5, sd_s=0.14),
+    ]
+    assert indirect_links(links) == {("b", "x")}
+
+
+def test_what_comes_before_its_leader_is_no_middle() -> None:
+    links = [
+        _link("b", "a", 1.0, 7),
+        _link("b", "x", 2.5, 6),
+        _link("a", "x", 1.5, 8, sd_s=0.14),
+    ]
+    assert indirect_links(links) == {("b", "x")}
+
+
 def test_two_followers_of_one_leader_do_not_follow_each_other() -> None:
     links = [_link("a", "b", 1.0, 12), _link("a", "x", 2.5, 11), _link("b", "x", 1.5, 6)]
     assert indirect_links(links) == {("b", "x")}
