@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from operators.patterns.cells import agreement, mode_gain
 from operators.patterns.codec import decode
-from operators.patterns.template import EMPTY, Shape, tempo_rows
+from operators.patterns.levels import EMPTY
+from operators.patterns.template import Shape, tempo_rows
 from operators.records import BANDS, Floats
 
 MOST_BANDS = 8

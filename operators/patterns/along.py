@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from operators.patterns.canvas import Canvas, View
 from operators.patterns.compiled import kernel
 from operators.patterns.kernels import (
-    AGREE_DB,
     BIN_DB,
     BINS,
     COARSE_AUDIBLE,
-    DISAGREE_DB,
     HEARD_DB,
     LOWEST_DB,
     REFINED_DB,
 )
+from operators.patterns.levels import AGREE_DB, DISAGREE_DB
 from operators.patterns.template import Template
 from operators.records import BANDS, Floats
 

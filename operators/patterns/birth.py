@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from operators.patterns.cells import agreement, mode_gain, occluded
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
-from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.template import EMPTY, QUIET_FRAMES, SILENT_WEIGHT, loudness_weight
+from operators.patterns.levels import DISAGREE_DB, EMPTY, loudness_weight
+from operators.patterns.template import QUIET_FRAMES, SILENT_WEIGHT
 from operators.records import Floats
 
 SHIFTS = (0, -1, 1)

@@ -10,7 +10,8 @@ Invariant: pure functions of their arguments; no cell outside the given mask has
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.patterns.kernels import AGREE_DB, DISAGREE_DB, mode_of
+from operators.patterns.kernels import mode_of
+from operators.patterns.levels import AGREE_DB, DISAGREE_DB
 from operators.records import Floats
 
 

@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 
-from operators.patterns.template import EMPTY
+from operators.patterns.levels import EMPTY
 from operators.records import Floats
 
 MAGIC = b"GT"

@@ -38,7 +38,7 @@ from operators.records import (
 from operators.revision import Revision
 
 Found: TypeAlias = Occurrence | Pattern | Novel | Revision
-SNAPSHOT_VERSION = 5
+SNAPSHOT_VERSION = 6
 _LATE = 1.5
 """Where it never falls silent, hindsight waits this many intervals for it."""
 

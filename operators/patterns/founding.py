@@ -12,10 +12,11 @@ from operators.patterns import announce
 from operators.patterns.birth import NEVER, Pair, align, relative_template
 from operators.patterns.canvas import NOTHING, Canvas
 from operators.patterns.clip import Clip, cut_clip
+from operators.patterns.levels import EMPTY
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.pieces import adjoining
 from operators.patterns.refit import AFTER_FRAMES, BEFORE_FRAMES
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.template import Template
 from operators.patterns.update import onset_row
 from operators.records import (
     FRAME_S,

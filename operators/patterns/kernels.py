@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from operators.patterns.canvas import LOUDEST_DB, NOTHING
 from operators.patterns.compiled import kernel
-from operators.patterns.template import EMPTY
+from operators.patterns.levels import AGREE_DB, DISAGREE_DB, EMPTY
 from operators.records import Floats
 
 Reals: TypeAlias = NDArray[np.floating[Any]]
 
-AGREE_DB, DISAGREE_DB = 2.0, 9.0
 BIN_DB, BINS, LOWEST_DB = 2.0, 128, -128.0
 REFINED_DB = 3.0
 SLACK_DB, HEARD_DB = 6.0, 3.0

@@ -11,14 +11,17 @@ from operators.patterns import announce
 from operators.patterns.inside import Inside
 from operators.patterns.memory import Memory, Moment
 from operators.patterns.pieces import beside, fragment
+from operators.patterns.pitch import FINE_SPEEDS, played
 from operators.patterns.rivals import MERGE_LAG, RIGID_FRAMES, Resemblance, resemblance
-from operators.patterns.template import Template
+from operators.patterns.template import Shape, Template
 from operators.patterns.update import remember
 from operators.records import Pattern
 
 SIMILAR_PRINT = 0.6
 MEETINGS = 3
 MUTUAL, EITHER = 0.55, 0.7
+RELATED, RETUNED = 0.3, 0.75
+"""What is so much alike may be the same at another pitch; what is so much alike there is."""
 
 
 def _apart(a: Template, b: Template) -> bool:
@@ -31,6 +34,17 @@ def _prints_alike(a: Template, b: Template) -> float:
     return float(
         (one * two).sum() / np.sqrt(max(float((one * one).sum() * (two * two).sum()), 1e-6))
     )
+
+
+def _retuned(a: Template, b: Template, lag: int) -> Resemblance | None:
+    """How they resemble each other if one sound was founded at two pitches; None if it was not."""
+    if len(a.speeds) == 1 or len(b.speeds) == 1:
+        return None
+    for speed in FINE_SPEEDS:
+        alike = resemblance(a, b, lag, Shape.of(played(b.level, speed), b.floor))
+        if min(alike.a_in_b, alike.b_in_a) >= RETUNED:
+            return alike
+    return None
 
 
 @dataclass(slots=True)
@@ -67,9 +81,13 @@ class Kin:
                     continue
                 if _apart(template, other) or _prints_alike(template, other) < SIMILAR_PRINT:
                     continue
-                alike = resemblance(template, other, template.lead - other.lead)
-                if min(alike.a_in_b, alike.b_in_a) >= self.memory.config.merge_at_birth:
+                lag = template.lead - other.lead
+                alike = resemblance(template, other, lag)
+                least = min(alike.a_in_b, alike.b_in_a)
+                if least >= self.memory.config.merge_at_birth:
                     found += self._merge(template, other, alike)
+                elif least >= RELATED and (retuned := _retuned(template, other, lag)):
+                    found += self._merge(template, other, retuned, learns=False)
         return found
 
     def _settle_pair(self, a: Template, b: Template) -> list[Pattern]:
@@ -94,8 +112,13 @@ class Kin:
         """Whether one explains what the other does not, so that it is a sound of its own."""
         return Inside.of(self.memory).own(part, whole)
 
-    def _merge(self, a: Template, b: Template, alike: Resemblance) -> list[Pattern]:
-        """The one heard more often (the older, if equal) takes in the other."""
+    def _merge(
+        self, a: Template, b: Template, alike: Resemblance, *, learns: bool = True
+    ) -> list[Pattern]:
+        """The one heard more often (the older, if equal) takes in the other.
+
+        It learns from what was heard of that one, unless it was of another pitch.
+        """
         keep, gone, lag, gain = a, b, alike.lag, alike.gain
         if (b.count, -b.number) > (a.count, -a.number):
             keep, gone, lag, gain = b, a, -lag, -gain
@@ -104,7 +127,7 @@ class Kin:
         keep.first_sample = min(keep.first_sample, gone.first_sample)
         keep.last_sample = max(keep.last_sample, gone.last_sample)
         keep.salience += gone.salience
-        for clip in gone.exemplars:
+        for clip in gone.exemplars if learns else ():
             moved = replace(clip, anchor=clip.anchor - lag, gain=clip.gain + gain)
             remember(keep, moved, self.memory.config)
         for row in gone.recent:

@@ -47,7 +47,7 @@ class Learning:
             if not hit.nested:
                 move(template, view, hit.fit)
                 first = canvas.start + hit.fit.place.row - view.pad
-                if hit.fit.place.tempo == 1.0 and not _halfway(template, hit, view):
+                if hit.fit.place.plain and not _halfway(template, hit, view):
                     remember(template, _exemplar(canvas, first, hit), self.memory.config)
         for index in sorted({hit.index for hit in hits}):
             template = templates[index]

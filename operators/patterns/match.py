@@ -1,7 +1,8 @@
 """How well does a template fit at one place? First on 160 of its loud cells, then on all.
 
-The coarse pass tries shifts of one frame and tempi for all candidates at once; the exact pass
-gives the evidence on which a match is accepted.
+The coarse pass tries shifts of one frame and tempi for all candidates at once, then whether what
+is made of partials fits better a little higher or lower; the exact pass gives the evidence on
+which a match is accepted.
 
 Invariant: a cell counts only where the template, at the gain of this occurrence, is expected to
 be heard above the background and above sounds that are already accounted for.
@@ -21,19 +22,31 @@ from operators.records import BANDS, Floats
 
 FAR = 0.08
 """What fits so much worse than asked where it is expected does not fit a frame beside it."""
-TEMPO_PRICE = 0.01
+TEMPO_PRICE, SPEED_PRICE = 0.01, 0.03
+"""By how much another tempo, or another pitch, has to fit better."""
 _ALL_TEMPI, _ONE_TEMPO = np.array(TEMPI), np.array(TEMPI[:1])
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A candidate with the shift and tempo that fitted best."""
+    """A candidate with the shift, tempo and speed that fitted best.
+
+    Attributes:
+        tempo: how much longer it takes, at the same pitch.
+        speed: how much higher it is, the time it takes apart (see ``pitch``).
+    """
 
     index: int
     row: int
     tempo: float
     on_onset: bool
     similarity: float
+    speed: float = 1.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it was heard as the template has it, so that it can be learnt from."""
+        return self.tempo == 1.0 == self.speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ def seen_by(view: View, shape: Shape) -> NDArray[np.bool_]:
 def coarse(
     view: View, templates: list[Template], candidates: list[Candidate], least: float
 ) -> list[Placement]:
-    """The best shift and tempo of each candidate; those below ``least`` are dropped."""
+    """The best shift, tempo and speed of each candidate; those below ``least`` are dropped."""
     places = []
     for candidate in candidates:
         template = templates[candidate.index]
@@ -92,12 +105,29 @@ def coarse(
             least - FAR,
             TEMPO_PRICE,
         )
+        at, tempo = candidate.row + shift, float(tempi[number])
+        speed = 1.0
+        if best >= least - FAR:
+            best, speed = _at_speed(view, template, at, tempo, best)
         if best < least:
             continue
-        row = min(max(candidate.row + shift, 1), len(view.level) - 2)
-        place = Placement(candidate.index, row, float(tempi[number]), candidate.on_onset, best)
-        places.append(place)
+        row = min(max(at, 1), len(view.level) - 2)
+        places.append(Placement(candidate.index, row, tempo, candidate.on_onset, best, speed))
     return places
+
+
+def _at_speed(
+    view: View, template: Template, row: int, tempo: float, best: float
+) -> tuple[float, float]:
+    """The similarity and the speed that fit best where ``best`` was reached as it is."""
+    speed = 1.0
+    for other in template.speeds[1:]:
+        cells = _loud_cells(view, template.shape_at(other))
+        score = kernels.coarse_score(*cells, row, tempo)
+        score = float(np.rint(1e4 * (score - SPEED_PRICE)) / 1e4)
+        if score > best:
+            best, speed = score, other
+    return best, speed
 
 
 def _loud_cells(
@@ -120,6 +150,7 @@ def _loud_cells(
 
 def exact(view: View, template: Template, place: Placement, config: DetectorConfig) -> Fit:
     """Compare all cells of a template at one place."""
+    shape = template.shape_at(place.speed)
     source = tempo_rows(template.frames, place.tempo)
     source = source[: len(view.level) - place.row]
     predicted = np.empty((len(source), BANDS), dtype=np.float32)
@@ -130,8 +161,8 @@ def exact(view: View, template: Template, place: Placement, config: DetectorConf
         view.noise,
         view.known,
         seen_by(view, template.shape),
-        template.level,
-        template.shape.weight,
+        shape.level,
+        shape.weight,
         source,
         place.row,
         config.audible_db,

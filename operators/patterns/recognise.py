@@ -2,7 +2,7 @@
 
 The clip is heard through the front end of discovery and every template is held against it cell by
 cell where its fingerprint proposes to, as the detector does with a region: best of several places,
-one frame to either side, five percent of tempo, at any gain. The answer is the detector's own
+one frame to either side, a few percent of tempo and pitch, at any gain. The answer is its own
 acceptance, with two differences. Beyond its ends a clip is unknown, not silent (somebody cut it
 out), so cells there do not count. And the sound to be explained is all of the clip, not only the
 stretch the template covers: a knock that fits into a melody is not the melody.
@@ -20,9 +20,10 @@ from operators.patterns.accept import acceptance
 from operators.patterns.canvas import LOUDEST_DB, NOTHING, Canvas, View, finite
 from operators.patterns.codec import decode
 from operators.patterns.config import DetectorConfig
+from operators.patterns.levels import EMPTY
 from operators.patterns.match import Placement, coarse, exact
 from operators.patterns.propose import Candidate, cosines, print_rows
-from operators.patterns.template import EMPTY, PRINT_BANDS, PRINT_FRAMES, TEMPI, Template
+from operators.patterns.template import PRINT_BANDS, PRINT_FRAMES, TEMPI, Template
 from operators.records import BANDS, Floats
 from operators.segment.audio import AudioTail
 from operators.segment.bands import BandStream

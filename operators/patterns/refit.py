@@ -22,8 +22,8 @@ from operators.patterns.birth import quiet, reach
 from operators.patterns.cells import agreement
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
-from operators.patterns.kernels import DISAGREE_DB
-from operators.patterns.template import EMPTY, QUIET_FRAMES, SILENT_WEIGHT, loudness_weight
+from operators.patterns.levels import DISAGREE_DB, EMPTY, loudness_weight
+from operators.patterns.template import QUIET_FRAMES, SILENT_WEIGHT
 from operators.records import BANDS, Floats
 
 BEFORE_FRAMES = 40

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from operators.patterns.cells import agreement, mode_gain
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.levels import EMPTY
+from operators.patterns.template import Shape, Template
 from operators.records import BANDS, Floats
 
 MERGE_LAG = 4
@@ -89,26 +90,26 @@ class Resemblance:
     gain: float
 
 
-def resemblance(a: Template, b: Template, lag: int) -> Resemblance:
+def resemblance(a: Template, b: Template, lag: int, played: Shape | None = None) -> Resemblance:
     """Hold two templates against each other around a lag (frames).
 
     What lies outside of the other counts as disagreement, so only equals resemble each other both
-    ways. Best of a few frames around the lag.
+    ways. Best of a few frames around the lag. ``played``: b at another speed.
     """
     best = Resemblance(0.0, 0.0, lag, 0.0)
     for shift in (0, -1, 1, -2, 2):
-        both = _overlaid(a, b, lag + shift)
+        both = _overlaid(a, b, lag + shift, played or b.shape)
         if both.a_in_b + both.b_in_a > best.a_in_b + best.b_in_a:
             best = both
     return best
 
 
-def _overlaid(a: Template, b: Template, lag: int) -> Resemblance:
+def _overlaid(a: Template, b: Template, lag: int, shape: Shape) -> Resemblance:
     first, last = max(0, lag), min(a.frames, lag + b.frames)
     if last - first < 4:
         return Resemblance(0.0, 0.0, lag, 0.0)
-    level_a, level_b = a.level[first:last], b.level[first - lag : last - lag]
-    weight_a, weight_b = a.shape.weight[first:last], b.shape.weight[first - lag : last - lag]
+    level_a, level_b = a.level[first:last], shape.level[first - lag : last - lag]
+    weight_a, weight_b = a.shape.weight[first:last], shape.weight[first - lag : last - lag]
     common = (weight_a > 0) & (weight_b > 0)
     if common.sum() < 12:
         return Resemblance(0.0, 0.0, lag, 0.0)
@@ -119,7 +120,7 @@ def _overlaid(a: Template, b: Template, lag: int) -> Resemblance:
     in_a = _found(level_b - gain, level_a, a.floor, weight_b)
     return Resemblance(
         in_b / max(float(a.shape.weight.sum()), 1e-6),
-        in_a / max(float(b.shape.weight.sum()), 1e-6),
+        in_a / max(float(shape.weight.sum()), 1e-6),
         lag,
         gain,
     )

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.patterns.clip import Clip
+from operators.patterns.levels import EMPTY, half, loudness_weight
+from operators.patterns.pitch import SPEEDS, played, tonal
 from operators.records import BANDS, FRAME_S, HOP_SAMPLES, Floats, PatternStatus
 
-EMPTY = -60.0
-WEIGHT_RANGE_DB = 30.0
 PRINT_FRAMES = 24
 PRINT_BANDS = 24
 TEMPI = (1.0, 0.95, 1.05)
@@ -34,16 +34,6 @@ PLAIN = (
     "number", "pattern", "lead", "origin_ns", "tail", "count", "score_sum", "first_sample",
     "last_sample", "salience", "touched", "refits", "status", "turn", "apart",
 )  # fmt: skip
-
-
-def half(levels: Floats) -> Floats:
-    """Levels rounded to what float16 can hold, as float32."""
-    return levels.astype(np.float16).astype(np.float32)
-
-
-def loudness_weight(level: Floats) -> Floats:
-    """How much a cell counts, from its level below the loudest: 1 at the peak, 0 at -30 dB."""
-    return np.asarray(np.clip((level + WEIGHT_RANGE_DB) / WEIGHT_RANGE_DB, 0, 1))
 
 
 def fingerprint(height: Floats) -> Floats:
@@ -73,6 +63,7 @@ class Shape:
     """Derived arrays of a template.
 
     Attributes:
+        level: (T, BANDS) dB that they are derived from.
         weight: (T, BANDS), 0 where empty.
         density: share of cells that are not empty.
         print_, print_mask: fingerprint and the cells of it that are compared.
@@ -80,6 +71,7 @@ class Shape:
         paused: it falls silent and goes on, perhaps in the next region.
     """
 
+    level: Floats
     weight: Floats
     density: float
     print_: Floats
@@ -105,6 +97,7 @@ class Shape:
             rows, bands = rows[chosen], bands[chosen]
         spare = COARSE_CELLS - len(rows)
         return cls(
+            level=level,
             weight=weight,
             density=float(audible.mean()) if level.size else 1.0,
             print_=print_ * mask,
@@ -163,10 +156,27 @@ class Template:
     turn: int = 0
     apart: int = -1
     shape: Shape = field(init=False)
+    _speeds: tuple[float, ...] = field(init=False, default=())
+    _played: dict[float, Shape] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.level, self.floor = _normalised(self.level, self.floor)
         self.shape = Shape.of(self.level, self.floor)
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """At which it is looked for, as it is first."""
+        if not self._speeds:
+            self._speeds = SPEEDS if tonal(self.level, self.shape.weight) else SPEEDS[:1]
+        return self._speeds
+
+    def shape_at(self, speed: float) -> Shape:
+        """Derived arrays as if it were played ``speed`` (one of ``speeds``) times as fast."""
+        if speed == 1.0:
+            return self.shape
+        if speed not in self._played:
+            self._played[speed] = Shape.of(played(self.level, speed), self.floor)
+        return self._played[speed]
 
     def reshape(self, level: Floats, floor: Floats, lead: int) -> None:
         """Take new levels: normalise to the loudest cell, round, derive what changed."""
@@ -176,6 +186,7 @@ class Template:
             return
         self.level, self.floor = level, floor
         self.shape = Shape.of(level, floor)
+        self._speeds, self._played = (), {}
 
     def heard_at(self, row: int) -> None:
         """Note where row 0 lay (absolute frame); the latest RECENT are kept."""

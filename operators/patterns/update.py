@@ -14,11 +14,11 @@ import numpy as np
 from operators.patterns.canvas import View
 from operators.patterns.clip import Clip
 from operators.patterns.config import DetectorConfig
-from operators.patterns.kernels import DISAGREE_DB
+from operators.patterns.levels import DISAGREE_DB, EMPTY, loudness_weight
 from operators.patterns.match import Fit, observed_tail, seen_by
 from operators.patterns.pieces import alone
 from operators.patterns.refit import Refit, faith, refit
-from operators.patterns.template import EMPTY, Template, loudness_weight, tempo_rows
+from operators.patterns.template import Template, tempo_rows
 from operators.records import Floats
 
 SLOWEST = 0.15
@@ -40,7 +40,7 @@ def onset_row(level: Floats) -> int:
 
 def move(template: Template, view: View, fit: Fit) -> None:
     """Exponential mean on the audible, uncovered cells of one occurrence."""
-    if fit.occlusion >= 0.25 or fit.explained <= 0.5:
+    if fit.place.speed != 1.0 or fit.occlusion >= 0.25 or fit.explained <= 0.5:
         return
     rate = max(1.0 / (template.count + 1), SLOWEST)
     source = tempo_rows(template.frames, fit.place.tempo)[: len(fit.claims)]

@@ -12,7 +12,7 @@ from operators.kinship.transposed import Look, compare, glance
 from operators.kinship.variants import Variants
 from operators.patterns import Detector
 from operators.patterns.codec import encode
-from operators.patterns.template import EMPTY
+from operators.patterns.levels import EMPTY
 from operators.records import (
     ANALYSIS_RATE_HZ,
     BANDS,

@@ -169,4 +169,5 @@ def _seen(
         tempo=fit.place.tempo,
         nested=nested,
         origin_ns=origin_ns,
+        speed=fit.place.speed,
     )

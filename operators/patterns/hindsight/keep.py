@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from operators.patterns.hindsight.seen import Seen
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.levels import EMPTY
+from operators.patterns.template import Template
 from operators.records import Floats
 
 MATERIAL_DB = 1.5

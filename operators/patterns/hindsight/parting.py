@@ -110,7 +110,7 @@ def parted(
     bare = alone(template, [one.first for one in seen], templates)
     clear = [one for one in compress(seen, bare) if one.occlusion < OCCLUDED]
     fine = best_of([one for one in clear if one.score >= FITS])
-    poor = best_of([one for one in clear if one.score < FITS])
+    poor = best_of([one for one in clear if one.score < FITS], retuned=True)
     if min(len(fine), len(poor)) < LEAST or len(poor) < SHARE * len(clear):
         return None
     clips = [clip for one in poor if (clip := exemplar(one, template.frames, archive)) is not None]
@@ -156,9 +156,10 @@ def _nearest(template: Template, one: Seen, archive: Archive, config: DetectorCo
     canvas = archive.excerpt(first, last, one.origin_ns)
     if canvas is None:
         return None
-    view = View.of(canvas, PRINT_FRAMES)
+    view, first_row = View.of(canvas, PRINT_FRAMES), PRINT_FRAMES + edge
     fits = [
-        exact(view, template, Placement(0, PRINT_FRAMES + edge + shift, 1.0, True, 0.0), config)
+        exact(view, template, Placement(0, first_row + shift, 1.0, True, 0.0, speed), config)
         for shift in SHIFTS
+        for speed in template.speeds
     ]
     return max(fits, key=lambda fit: round(acceptance(fit, template, config.acceptance), 4))

@@ -66,9 +66,11 @@ def renewed(
     return template.level.shape != before.shape or not np.array_equal(template.level, before)
 
 
-def best_of(seen: Sequence[Seen]) -> list[Seen]:
-    """The occurrences that tell most of a sound, the surest first."""
-    clear = (one for one in seen if not one.nested and one.tempo == 1.0)
+def best_of(seen: Sequence[Seen], *, retuned: bool = False) -> list[Seen]:
+    """The occurrences that tell most of a sound, the surest first; of another pitch if asked."""
+    clear = (
+        one for one in seen if not one.nested and one.tempo == 1.0 and (retuned or one.speed == 1.0)
+    )
     return sorted(clear, key=lambda o: (-round(o.score * (1 - o.occlusion), 4), o.first))[:BEST]
 
 

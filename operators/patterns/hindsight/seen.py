@@ -27,6 +27,7 @@ class Seen:
     tempo: float
     nested: bool
     origin_ns: int
+    speed: float = 1.0
 
     @property
     def onset(self) -> int:

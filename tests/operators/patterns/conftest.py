@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.levels import EMPTY
+from operators.patterns.template import Template
 from operators.records import BANDS, Floats, Region
 
 FLOOR_DB = -60.0

@@ -6,7 +6,8 @@ import pytest
 from operators.patterns import along, kernels
 from operators.patterns.along import BESIDE, Laid
 from operators.patterns.canvas import NOTHING, Canvas, View
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.levels import EMPTY
+from operators.patterns.template import Template
 from operators.records import BANDS
 
 ROWS, LENGTH, PAD = 90, 12, 20

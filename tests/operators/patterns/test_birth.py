@@ -5,7 +5,7 @@ from operators.patterns.birth import align, reach, relative_template
 from operators.patterns.canvas import from_region
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import DetectorConfig
-from operators.patterns.template import EMPTY
+from operators.patterns.levels import EMPTY
 
 CONFIG = DetectorConfig()
 

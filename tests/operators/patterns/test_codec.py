@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.patterns import decode, encode
-from operators.patterns.template import EMPTY
+from operators.patterns.levels import EMPTY
 
 
 @settings(max_examples=30, deadline=None)

@@ -133,7 +133,7 @@ def test_level_and_place_do_not_change_what_is_recognised(world, seed, snr, shif
     detector.hear(world.alone(900, levels))
     found = occurrences(detector.hear(world.alone(1300 + shift, levels, snr)))
     assert len(found) == 1
-    assert abs(frame_of(found[0]) - 1300 - shift) <= 1
+    assert abs(frame_of(found[0]) - 1300 - shift) <= 2  # a tempo of .95 may fit as well
 
 
 def test_another_order_of_the_same_notes_is_another_sound(world) -> None:

@@ -6,6 +6,7 @@ import pytest
 from operators.patterns import masked
 from operators.patterns.canvas import NOTHING, Canvas
 from operators.patterns.clip import cut_clip
+from operators.patterns.levels import EMPTY
 from operators.patterns.masked import (
     BESIDE,
     Backdrop,
@@ -14,7 +15,7 @@ from operators.patterns.masked import (
     backdrops,
     gains_of,
 )
-from operators.patterns.template import EMPTY, Template
+from operators.patterns.template import Template
 from operators.records import BANDS
 
 ROWS, LENGTH, EDGE = 100, 12, 8

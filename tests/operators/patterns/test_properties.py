@@ -7,6 +7,8 @@ a fifth one is then changed. It keeps its pattern:
 - noise: down to an SNR of 12 dB (a ratchet, 0.2 s of clicks, down to 15 dB);
 - shift: anywhere within a spectral frame;
 - tempo, pitch kept: 0.95 to 1.05;
+- speed, pitch and length together: 0.97 to 1.03; sounds of a few partials (melody, bell) 0.94 to
+  1.05;
 - masked: a sound as loud covers any third of it (not the first third of a drip, which is most
   of what there is of it).
 
@@ -26,7 +28,7 @@ from operators.patterns import Detector
 from operators.records import ANALYSIS_RATE_HZ, HOP_SAMPLES, Frame, Occurrence, Region, StreamEnd
 from operators.revision import settled
 from operators.scene.sounds.cast import LONG_KINDS, _synthesise
-from operators.scene.vary import stretch
+from operators.scene.vary import resample, stretch
 from operators.segment import Segmenter
 
 RATE = ANALYSIS_RATE_HZ
@@ -143,6 +145,18 @@ def test_the_place_within_a_frame_does_not_matter(taught: Taught, share: float) 
 @pytest.mark.parametrize("tempo", [0.95, 1.05])
 def test_the_tempo_does_not_matter_within_five_percent(taught: Taught, tempo: float) -> None:
     assert taught.knows(stretch(taught.signal, tempo))
+
+
+@pytest.mark.parametrize("speed", [0.97, 1.03])
+def test_the_speed_does_not_matter_within_three_percent(taught: Taught, speed: float) -> None:
+    assert taught.knows(resample(taught.signal, speed))
+
+
+@pytest.mark.parametrize("kind", ["melody", "bell"])
+def test_nor_within_five_percent_if_it_is_made_of_a_few_partials(kind: str) -> None:
+    taught = Taught.of(sound(kind))
+    for speed in (0.94, 1.05):
+        assert taught.knows(resample(taught.signal, speed))
 
 
 @pytest.mark.parametrize("third", range(3))

@@ -4,8 +4,8 @@ import pytest
 from operators.patterns.canvas import from_region
 from operators.patterns.clip import Clip, cut_clip
 from operators.patterns.config import DetectorConfig
+from operators.patterns.levels import EMPTY
 from operators.patterns.refit import faith, refit
-from operators.patterns.template import EMPTY
 from operators.records import BANDS
 
 CONFIG = DetectorConfig()
