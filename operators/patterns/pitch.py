@@ -26,7 +26,7 @@ FINE_SPEEDS = (0.98, 1.02, 0.96, 1.04, 0.94, 1.06)
 LEAST_FRAMES = 16
 """What is shorter is like too many things already."""
 SPARSE, TONAL = 0.35, 0.96
-"""Share of audible cells, and agreement with itself at another speed, below which it has one."""
+"""What has so many audible cells, or agrees so well with itself at another speed, has no pitch."""
 SHARED = 2.5
 
 
