@@ -21,7 +21,7 @@ SIMILAR_PRINT = 0.6
 MEETINGS = 3
 MUTUAL, EITHER = 0.55, 0.7
 RELATED, RETUNED = 0.3, 0.75
-"""What is so much alike may be the same at another pitch; what is so much alike there is."""
+"""What is RELATED alike may be the same at another pitch; RETUNED alike at that pitch, it is."""
 
 
 def _apart(a: Template, b: Template) -> bool:

@@ -1,6 +1,8 @@
 """What the levels of a template are: dB relative to its loudest cell, EMPTY where it is silent.
 
-Invariant: pure functions and their constants, of single cells; nothing here knows a template.
+Invariant: pure functions and their constants, of single cells; nothing here knows a template. The
+constants are compiled into ``kernels`` and ``along``: touch those files, too, to have them compiled
+anew (see ``compiled``).
 """
 
 import numpy as np

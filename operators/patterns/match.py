@@ -99,7 +99,7 @@ def coarse(
         template = templates[candidate.index]
         tempi = _ALL_TEMPI if template.frames > TEMPO_FROM_FRAMES else _ONE_TEMPO
         best, shift, number = kernels.best_place(
-            *_loud_cells(view, template.shape),
+            *_loud_cells(view, template, 1.0),
             candidate.row,
             tempi,
             least - FAR,
@@ -121,26 +121,27 @@ def _at_speed(
 ) -> tuple[float, float]:
     """The similarity and the speed that fit best where ``best`` was reached as it is."""
     speed = 1.0
+    price = SPEED_PRICE if tempo == 1.0 else SPEED_PRICE + TEMPO_PRICE
     for other in template.speeds[1:]:
-        cells = _loud_cells(view, template.shape_at(other))
-        score = kernels.coarse_score(*cells, row, tempo)
-        score = float(np.rint(1e4 * (score - SPEED_PRICE)) / 1e4)
+        score = kernels.coarse_score(*_loud_cells(view, template, other), row, tempo)
+        score = float(np.rint(1e4 * (score - price)) / 1e4)
         if score > best:
             best, speed = score, other
     return best, speed
 
 
 def _loud_cells(
-    view: View, shape: Shape
+    view: View, template: Template, speed: float
 ) -> tuple[
     Floats, Floats, Floats, NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp], Floats, Floats
 ]:
     """What a coarse comparison is made of: the view, then a template's loud cells."""
+    shape = template.shape_at(speed)
     return (
         view.level,
         view.floor,
         view.known,
-        seen_by(view, shape),
+        seen_by(view, template.shape),
         shape.coarse_row,
         shape.coarse_band,
         shape.coarse_level,

@@ -61,17 +61,19 @@ def tonal(level: Floats, weight: Floats) -> bool:
     if len(level) < LEAST_FRAMES or (level > EMPTY + 5).mean() >= SPARSE:
         return False
     whole = max(float(weight.sum()), 1e-6)
-    return any(
-        float((weight * agreement(played(level, speed) - level)).sum()) < TONAL * whole
+    agreed = [
+        float((weight * agreement(played(level, speed) - level)).sum()) / whole
         for speed in SPEEDS[1:]
-    )
+    ]
+    return round(min(agreed), 4) < TONAL
 
 
 @cache
 def _moved(speed: float) -> Floats:
     """(BANDS,) by how many bands the centre of each one moves; to be read only."""
     top = float(hz_to_mel(np.array(ANALYSIS_RATE_HZ / 2)))
-    mel = np.arange(1, BANDS + 1) * (top / (BANDS + 1))
+    step = 2 * top / (2 * BANDS + 1)  # a band pools two of the mel filterbank
+    mel = (np.arange(BANDS) + 0.75) * step
     hz = np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0), np.float64)  # the inverse of hz_to_mel
-    moved = (hz_to_mel(hz * speed) - mel) * ((BANDS + 1) / top)
+    moved = (hz_to_mel(hz * speed) - mel) / step
     return np.asarray(np.clip(moved, -1, 1))

@@ -156,8 +156,8 @@ class Template:
     turn: int = 0
     apart: int = -1
     shape: Shape = field(init=False)
-    _speeds: tuple[float, ...] = field(init=False, default=())
-    _played: dict[float, Shape] = field(init=False, default_factory=dict)
+    _speeds: tuple[float, ...] = field(init=False, default=(), compare=False, repr=False)
+    _played: dict[float, Shape] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.level, self.floor = _normalised(self.level, self.floor)

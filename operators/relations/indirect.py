@@ -1,9 +1,11 @@
-"""Which links are second-hand: A -> X where A -> B -> X adds up and has no less support.
+"""Which links are second-hand: A -> X where A -> B -> X adds up.
 
-The strongest links are taken first; a link is indirect if links kept before lead from one of
-its ends to the other in two or three steps whose lags add up to its own. That covers the chain
-(A -> B -> X), the common cause (A -> B and A -> X, hence B -> X) and whatever hangs on a piece of
-a sound rather than on its head.
+Variances add up, so that of three such lags the derived one spreads most. Where B is often missed,
+A -> X is heard more often than its steps: it goes first, if it is heard no less often than A -> B
+and spreads most. Of the others the strongest are taken first; a link is indirect if links kept
+before lead from one of its ends to the other in two or three steps whose lags add up to its own.
+That covers the chain (A -> B -> X), the common cause (A -> B and A -> X, hence B -> X) and whatever
+hangs on a piece of a sound rather than on its head.
 
 Source: the greedy graph spanner (Althofer et al. 1993, "On sparse spanners of weighted graphs"),
 with agreement of lags in place of the stretch.
@@ -16,8 +18,8 @@ from operators.relations.links import Link
 
 _TOLERANCE_S = 0.3
 _STEPS = 3
-_RELAYED, _SPREADS = 0.6, 0.9
-"""Both steps of a relay have this share of the support; neither spreads much more than the sum."""
+_RELAYED, _SPREADS = 0.5, 0.95
+"""Both steps of a relay have this share of the support; neither spreads more than the sum."""
 _USUAL_SD_S, _USUAL_WEIGHT = 0.1, 4
 """The deviation of a few lags is uncertain: it counts as if this many usual ones had been heard."""
 
@@ -50,14 +52,14 @@ def _relayed(links: list[Link]) -> set[tuple[str, str]]:
 
 
 def _adds_up(whole: Link, first: Link, second: Link) -> bool:
-    """Whether a link is the sum of two others: its lag, hardly more support, the widest spread."""
+    """Whether a link is the sum of two others: its lag, the widest spread, heard no less often."""
     support = min(first.support, second.support)
-    spread_s = max(first.lag_sd_s, second.lag_sd_s)
     return (
         min(first.lag_s, second.lag_s) > 0
+        and whole.support >= first.support
         and abs(first.lag_s + second.lag_s - whole.lag_s) <= _TOLERANCE_S
         and support >= _RELAYED * whole.support
-        and whole.lag_sd_s >= _SPREADS * spread_s
+        and _spread_s(whole) >= _SPREADS * max(_spread_s(first), _spread_s(second))
     )
 
 
@@ -67,10 +69,14 @@ def _strength(link: Link) -> tuple[bool, float, float, str, str]:
     Of three links whose lags add up, the derived one has the least support and the largest
     spread (variances add up); with few occurrences neither tells alone.
     """
-    usual = _USUAL_WEIGHT * _USUAL_SD_S**2
-    spread_s = math.sqrt((link.support * link.lag_sd_s**2 + usual) / (link.support + _USUAL_WEIGHT))
-    weight = link.support / math.sqrt(spread_s) / (1.0 + 0.05 * abs(link.lag_s))
+    weight = link.support / math.sqrt(_spread_s(link)) / (1.0 + 0.05 * abs(link.lag_s))
     return (link.kind not in UNREPORTED, -weight, abs(link.lag_s), link.source, link.target)
+
+
+def _spread_s(link: Link) -> float:
+    """The deviation of its lags; of a few, drawn towards the usual one."""
+    usual = _USUAL_WEIGHT * _USUAL_SD_S**2
+    return math.sqrt((link.support * link.lag_sd_s**2 + usual) / (link.support + _USUAL_WEIGHT))
 
 
 def _leads(kept: dict[str, dict[str, float]], link: Link, steps: int) -> bool:

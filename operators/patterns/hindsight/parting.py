@@ -132,7 +132,8 @@ def parted(
 def _moved(ones: Sequence[Seen], other: Template, grown: int) -> list[Seen]:
     """Occurrences by the rows of another template, which has so many more before the first."""
     return [
-        replace(one, first=one.first - grown, frames=other.frames, lead=other.lead) for one in ones
+        replace(one, first=one.first - grown, frames=other.frames, lead=other.lead, speed=1.0)
+        for one in ones
     ]
 
 

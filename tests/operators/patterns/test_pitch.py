@@ -81,6 +81,7 @@ def test_a_match_says_at_which_speed_it_fits_and_claims_the_cells_there(world) -
         assert place.speed == speed
         assert place.plain == (speed == 1.0)
         fit = exact(view, template, place, CONFIG)
+        assert fit.raw > 0.8
         assert np.array_equal(fit.predicted > -200, template.shape_at(speed).level > EMPTY + 5)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from operators.patterns import Bounds, Detector, DetectorConfig
+from operators.patterns.hindsight import parting, renew
+from operators.patterns.hindsight.seen import Seen
 from operators.patterns.kin import Kin
 from operators.patterns.memory import Moment
 from operators.records import BANDS, FRAME_S, Floats, Occurrence, Pattern
@@ -105,6 +107,16 @@ def test_what_was_parted_is_told_apart_live_and_stays_apart(mixed, world) -> Non
     assert kin.compare([other]) == []
     other.apart = -1
     assert kin.compare([other])
+
+
+def test_what_moves_is_at_the_pitch_of_its_own_template(mixed) -> None:
+    template = mixed[0].templates[0]
+    one = Seen(0, 500, 20, 0, 0.6, 0.0, 0.0, 1.0, False, 0, 1.035)
+    assert renew.best_of([one]) == []
+    assert renew.best_of([one], retuned=True) == [one]
+    moved = parting._moved([one], template, 2)
+    assert [(each.first, each.speed) for each in moved] == [(498, 1.0)]
+    assert renew.best_of(moved) == moved
 
 
 def test_what_is_only_covered_is_not_another_sound(world) -> None:
