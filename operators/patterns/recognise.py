@@ -2,10 +2,10 @@
 
 The clip is heard through the front end of discovery and every template is held against it cell by
 cell where its fingerprint proposes to, as the detector does with a region: best of several places,
-one frame to either side, a few percent of tempo and pitch, at any gain. The answer is its own
-acceptance, with two differences. Beyond its ends a clip is unknown, not silent (somebody cut it
-out), so cells there do not count. And the sound to be explained is all of the clip, not only the
-stretch the template covers: a knock that fits into a melody is not the melody.
+one frame to either side, a few percent of tempo and pitch, at any gain. The answer is the
+detector's own acceptance, with two differences. Beyond its ends a clip is unknown, not silent
+(somebody cut it out), so cells there do not count. And the sound to be explained is all of the
+clip, not only the stretch the template covers: a knock that fits into a melody is not the melody.
 
 Invariant: a pure function of clip and templates; bounded by ``PLACES`` exact comparisons each.
 """

@@ -19,7 +19,8 @@ from operators.relations.links import Link
 _TOLERANCE_S = 0.3
 _STEPS = 3
 _RELAYED, _SPREADS = 0.5, 0.95
-"""Both steps of a relay have this share of the support; neither spreads more than the sum."""
+"""Both steps of a relay have this share of the support; the sum spreads no less,
+or hardly."""
 _USUAL_SD_S, _USUAL_WEIGHT = 0.1, 4
 """The deviation of a few lags is uncertain: it counts as if this many usual ones had been heard."""
 
